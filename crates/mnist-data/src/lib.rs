@@ -1,0 +1,1 @@
+//! MNIST and other IDX image sets: the data itself, downloads, checks, views and seeded batches.

@@ -1,0 +1,2 @@
+//! The program `nn`.
+fn main() {}

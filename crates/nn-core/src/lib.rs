@@ -1,0 +1,1 @@
+//! Dataflow graph, autodiff, executor, layers and models over interchangeable backends.

@@ -1,0 +1,1 @@
+//! Training loops, history, callbacks and metrics for `nn-core`.
