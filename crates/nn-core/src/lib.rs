@@ -1,1 +1,10 @@
-//! Dataflow graph, autodiff, executor, layers and models over interchangeable backends.
+//! Dataflow graph, autodiff, executor, layers and models over interchangeable linear-algebra backends.
+
+pub mod backend;
+mod error;
+pub mod matrix;
+pub mod ops;
+mod scalar;
+
+pub use error::{Error, Result};
+pub use scalar::Scalar;

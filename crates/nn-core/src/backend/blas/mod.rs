@@ -1,0 +1,1 @@
+//! `blas`: any CBLAS, linked or opened at run time.

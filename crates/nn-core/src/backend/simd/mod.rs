@@ -1,0 +1,1 @@
+//! `simd`: our own kernels, written once over a `Vector` trait.

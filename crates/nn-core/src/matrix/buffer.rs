@@ -1,0 +1,134 @@
+//! Memory that kernels work in: aligned to cache lines, allocated once, handed round by ownership.
+
+use std::ops::{Deref, DerefMut};
+
+/// Bytes of a cache line, and of the widest vector register there is (AVX-512): every buffer starts on such a boundary.
+const ALIGN: usize = 64;
+
+/// A buffer of `T` that starts on a 64-byte boundary. It grows by [`resize`](Self::resize), which forgets the contents.
+///
+/// ```
+/// let mut b = nn_core::matrix::AlignedBuf::<f32>::zeroed(100);
+/// b[99] = 1.0;
+/// assert_eq!((b.len(), b.as_ptr() as usize % 64), (100, 0));
+/// ```
+#[derive(Debug, Default)]
+pub struct AlignedBuf<T> {
+    storage: Vec<T>,
+    start: usize,
+    len: usize,
+}
+
+impl<T: Copy + Default> AlignedBuf<T> {
+    /// `len` elements, all zero.
+    pub fn zeroed(len: usize) -> Self {
+        let slack = ALIGN / size_of::<T>().max(1);
+        let storage = vec![T::default(); len + slack];
+        let start = storage.as_ptr().align_offset(ALIGN).min(slack);
+        Self { storage, start, len }
+    }
+
+    /// Makes the buffer `len` elements long. It allocates only beyond the largest length it ever had; the contents are
+    /// unspecified afterwards.
+    pub fn resize(&mut self, len: usize) {
+        if self.start + len <= self.storage.len() && !self.storage.is_empty() {
+            self.len = len;
+        } else {
+            *self = Self::zeroed(len);
+        }
+    }
+
+    /// How many elements fit without allocating.
+    fn capacity(&self) -> usize {
+        self.storage.len().saturating_sub(self.start)
+    }
+}
+
+impl<T> Deref for AlignedBuf<T> {
+    type Target = [T];
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        &self.storage[self.start..self.start + self.len]
+    }
+}
+
+impl<T> DerefMut for AlignedBuf<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.storage[self.start..self.start + self.len]
+    }
+}
+
+impl<T: Copy + Default> Clone for AlignedBuf<T> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::zeroed(self.len);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+/// The working memory of one worker's kernels: buffers to take and to give back. After the first time through a plan
+/// nothing is allocated. One `Scratch` belongs to one thread; it is an argument, never a global.
+///
+/// ```
+/// let mut scratch = nn_core::matrix::Scratch::<f64>::default();
+/// let buf = scratch.take(1000); // contents unspecified
+/// scratch.give(buf);
+/// ```
+#[derive(Debug)]
+pub struct Scratch<T> {
+    free: Vec<AlignedBuf<T>>,
+}
+
+impl<T> Default for Scratch<T> {
+    fn default() -> Self {
+        Self { free: Vec::new() }
+    }
+}
+
+impl<T: Copy + Default> Scratch<T> {
+    /// A buffer of `len` elements with unspecified contents: the smallest free one that is large enough, or else the
+    /// largest, grown.
+    pub fn take(&mut self, len: usize) -> AlignedBuf<T> {
+        let fitting = (0..self.free.len()).filter(|&i| self.free[i].capacity() >= len);
+        let chosen = fitting
+            .min_by_key(|&i| self.free[i].capacity())
+            .or_else(|| (0..self.free.len()).max_by_key(|&i| self.free[i].capacity()));
+        let mut buf = chosen.map_or_else(|| AlignedBuf::zeroed(len), |i| self.free.swap_remove(i));
+        buf.resize(len);
+        buf
+    }
+
+    /// Returns a buffer for the next [`take`](Self::take).
+    pub fn give(&mut self, buf: AlignedBuf<T>) {
+        self.free.push(buf);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_aligned_and_keeps_its_memory_when_it_shrinks_and_grows_back() {
+        let mut b = AlignedBuf::<f32>::zeroed(1000);
+        let p = b.as_ptr();
+        assert_eq!(p as usize % ALIGN, 0);
+        b.resize(10);
+        b.resize(1000);
+        assert_eq!(b.as_ptr(), p);
+        b.resize(5000);
+        assert_eq!((b.len(), b.as_ptr() as usize % ALIGN), (5000, 0));
+    }
+
+    #[test]
+    fn scratch_hands_out_the_same_memory_again() {
+        let mut s = Scratch::<f64>::default();
+        let (small, large) = (s.take(10), s.take(1000));
+        let (ps, pl) = (small.as_ptr(), large.as_ptr());
+        s.give(large);
+        s.give(small);
+        assert_eq!(s.take(8).as_ptr(), ps);
+        assert_eq!(s.take(900).as_ptr(), pl);
+    }
+}

@@ -1,0 +1,408 @@
+//! The forms in which the rows of a data set reach the first layer: dense numbers, bytes with a divisor, sparse rows;
+//! each with a selection of rows, so that a shuffled batch is a list of row numbers and not a copy.
+
+use super::MatRef;
+use crate::{Error, Result, Scalar};
+
+/// Which rows of a data set take part, in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows<'a> {
+    /// `len` rows from `start` on.
+    Range {
+        /// The first row.
+        start: usize,
+        /// How many.
+        len: usize,
+    },
+    /// The rows with these numbers.
+    List(&'a [u32]),
+}
+
+impl<'a> Rows<'a> {
+    /// How many rows are selected.
+    pub fn len(&self) -> usize {
+        match *self {
+            Rows::Range { len, .. } => len,
+            Rows::List(list) => list.len(),
+        }
+    }
+
+    /// Whether no row is selected.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number, in the data set, of the `i`-th selected row.
+    #[inline(always)]
+    pub fn get(&self, i: usize) -> usize {
+        match *self {
+            Rows::Range { start, len } => {
+                assert!(i < len, "row {i} of {len}");
+                start + i
+            }
+            Rows::List(list) => list[i] as usize,
+        }
+    }
+
+    /// The selected rows `start .. start + len` of this selection. Panics if they are not all there.
+    pub fn slice(&self, start: usize, len: usize) -> Self {
+        match *self {
+            Rows::Range { start: first, len: all } => {
+                assert!(start + len <= all, "rows {start}..{} of {all}", start + len);
+                Rows::Range { start: first + start, len }
+            }
+            Rows::List(list) => Rows::List(&list[start..start + len]),
+        }
+    }
+
+    fn check(&self, rows: usize) -> Result<()> {
+        let last = match *self {
+            Rows::Range { start, len } => (len > 0).then(|| start.saturating_add(len - 1)),
+            Rows::List(list) => list.iter().max().map(|&r| r as usize),
+        };
+        match last {
+            Some(last) if last >= rows => Err(Error::shape(format_args!(
+                "row selection: row {last} was asked for, the data has {rows}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Selected rows of a dense matrix.
+#[derive(Debug, Clone, Copy)]
+pub struct DenseRows<'a, T> {
+    data: MatRef<'a, T>,
+    rows: Rows<'a>,
+}
+
+impl<'a, T: Scalar> DenseRows<'a, T> {
+    /// The `i`-th selected row.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &'a [T] {
+        self.data.row(self.rows.get(i))
+    }
+
+    /// The rows as a view, when they follow each other in the data.
+    pub fn view(&self) -> Option<MatRef<'a, T>> {
+        match self.rows {
+            Rows::Range { start, len } => Some(self.data.row_range(start, len)),
+            Rows::List(_) => None,
+        }
+    }
+}
+
+/// Selected rows of a matrix of bytes, each element standing for `byte / divisor` (what image files hold: pixels, 255).
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes<'a, T> {
+    data: MatRef<'a, u8>,
+    divisor: T,
+    rows: Rows<'a>,
+}
+
+impl<'a, T: Scalar> Bytes<'a, T> {
+    /// The bytes of the `i`-th selected row.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &'a [u8] {
+        self.data.row(self.rows.get(i))
+    }
+
+    /// What the bytes are divided by.
+    pub fn divisor(&self) -> T {
+        self.divisor
+    }
+}
+
+/// Sparse rows (CSR: compressed sparse row), built once per data set.
+///
+/// Row `i` holds the entries `indptr[i] .. indptr[i + 1]`: the column `indices[e]` and the value `values[e]`, with
+/// columns ascending within a row.
+///
+/// ```
+/// use nn_core::matrix::Csr;
+/// let csr = Csr::from_bytes(&[0, 51, 0, 0, 0, 255], 2, 3, 255.0f32)?;
+/// assert_eq!((csr.rows(), csr.cols(), csr.entries()), (2, 3, 2));
+/// # Ok::<(), nn_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Csr<T> {
+    indptr: Vec<usize>,
+    indices: Vec<u32>,
+    values: Vec<T>,
+    cols: usize,
+}
+
+impl<T: Scalar> Csr<T> {
+    /// From its three arrays.
+    ///
+    /// # Errors
+    /// If `indptr` is empty, descends or does not end at the number of entries, if the other two differ in length, or
+    /// if the columns of a row are not ascending and below `cols`.
+    pub fn new(indptr: Vec<usize>, indices: Vec<u32>, values: Vec<T>, cols: usize) -> Result<Self> {
+        let entries = indices.len();
+        let framed = indptr.first() == Some(&0)
+            && indptr.last() == Some(&entries)
+            && values.len() == entries
+            && indptr.windows(2).all(|w| w[0] <= w[1]);
+        if !framed {
+            return Err(Error::shape(format_args!(
+                "csr: expected row pointers that rise from 0 to the number of entries, found {} pointers for {entries} \
+                 columns and {} values",
+                indptr.len(),
+                values.len()
+            )));
+        }
+        for (row, w) in indptr.windows(2).enumerate() {
+            let columns = &indices[w[0]..w[1]];
+            let sorted = columns.windows(2).all(|c| c[0] < c[1]);
+            if !sorted || columns.last().is_some_and(|&c| c as usize >= cols) {
+                return Err(Error::shape(format_args!(
+                    "csr: the columns of row {row} are not strictly ascending and below {cols}"
+                )));
+            }
+        }
+        Ok(Self { indptr, indices, values, cols })
+    }
+
+    /// From `rows` × `cols` bytes, each standing for `byte / divisor`; zeros are left out.
+    ///
+    /// # Errors
+    /// If `bytes` is not `rows * cols` long.
+    pub fn from_bytes(bytes: &[u8], rows: usize, cols: usize, divisor: T) -> Result<Self> {
+        let view = exact(bytes, rows, cols)?;
+        let table: Vec<T> = (0..=255u8).map(|b| T::of_byte(b) / divisor).collect();
+        Ok(Self::collect(view, |&b| (b != 0).then(|| table[b as usize])))
+    }
+
+    /// From `rows` × `cols` numbers; zeros are left out.
+    ///
+    /// # Errors
+    /// If `values` is not `rows * cols` long.
+    pub fn from_dense(values: &[T], rows: usize, cols: usize) -> Result<Self> {
+        Ok(Self::collect(exact(values, rows, cols)?, |&v| (v != T::zero()).then_some(v)))
+    }
+
+    fn collect<U>(view: MatRef<'_, U>, value: impl Fn(&U) -> Option<T>) -> Self {
+        let mut csr = Self { indptr: vec![0], indices: Vec::new(), values: Vec::new(), cols: view.cols() };
+        for row in view.iter_rows() {
+            for (column, element) in row.iter().enumerate() {
+                if let Some(v) = value(element) {
+                    csr.indices.push(column as u32);
+                    csr.values.push(v);
+                }
+            }
+            csr.indptr.push(csr.indices.len());
+        }
+        csr
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.indptr.len() - 1
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Number of stored entries.
+    pub fn entries(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Stored entries ÷ all elements; 0 for an empty matrix.
+    pub fn density(&self) -> f64 {
+        self.entries() as f64 / (self.rows() * self.cols).max(1) as f64
+    }
+}
+
+fn exact<U>(data: &[U], rows: usize, cols: usize) -> Result<MatRef<'_, U>> {
+    if rows.checked_mul(cols) != Some(data.len()) {
+        return Err(Error::shape(format_args!(
+            "input: {rows} rows of {cols} were announced, {} elements found",
+            data.len()
+        )));
+    }
+    MatRef::new(data, rows, cols)
+}
+
+/// Selected rows of a [`Csr`].
+#[derive(Debug, Clone, Copy)]
+pub struct CsrRef<'a, T> {
+    csr: &'a Csr<T>,
+    rows: Rows<'a>,
+}
+
+impl<'a, T: Scalar> CsrRef<'a, T> {
+    /// The columns and values of the `i`-th selected row.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> (&'a [u32], &'a [T]) {
+        let r = self.rows.get(i);
+        let range = self.csr.indptr[r]..self.csr.indptr[r + 1];
+        (&self.csr.indices[range.clone()], &self.csr.values[range])
+    }
+}
+
+/// Selected rows of a data set, in one of its forms.
+///
+/// ```
+/// use nn_core::matrix::{InputRef, Rows};
+/// let x = InputRef::bytes(&[0, 255, 51, 0], 2, 2, 255.0f64)?.select(Rows::List(&[1, 0, 1]))?;
+/// let mut row = [0.0; 2];
+/// x.write_row(0, &mut row);
+/// assert_eq!((x.rows(), row), (3, [0.2, 0.0]));
+/// # Ok::<(), nn_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum InputRef<'a, T> {
+    /// Numbers, row-major.
+    Dense(DenseRows<'a, T>),
+    /// Bytes with a divisor.
+    Bytes(Bytes<'a, T>),
+    /// Sparse rows.
+    Sparse(CsrRef<'a, T>),
+}
+
+impl<'a, T: Scalar> InputRef<'a, T> {
+    /// All rows of a dense matrix.
+    pub fn dense(data: MatRef<'a, T>) -> Self {
+        Self::Dense(DenseRows { data, rows: Rows::Range { start: 0, len: data.rows() } })
+    }
+
+    /// All rows of `rows` × `cols` bytes, each standing for `byte / divisor`.
+    ///
+    /// # Errors
+    /// If `data` is not `rows * cols` long.
+    pub fn bytes(data: &'a [u8], rows: usize, cols: usize, divisor: T) -> Result<Self> {
+        Ok(Self::Bytes(Bytes {
+            data: exact(data, rows, cols)?,
+            divisor,
+            rows: Rows::Range { start: 0, len: rows },
+        }))
+    }
+
+    /// All rows of a sparse matrix.
+    pub fn sparse(csr: &'a Csr<T>) -> Self {
+        Self::Sparse(CsrRef { csr, rows: Rows::Range { start: 0, len: csr.rows() } })
+    }
+
+    /// The same data with another selection of rows; `rows` counts in the data set, not in this selection.
+    ///
+    /// # Errors
+    /// If a row is not there.
+    pub fn select(&self, rows: Rows<'a>) -> Result<Self> {
+        rows.check(match self {
+            Self::Dense(x) => x.data.rows(),
+            Self::Bytes(x) => x.data.rows(),
+            Self::Sparse(x) => x.csr.rows(),
+        })?;
+        Ok(self.with_rows(rows))
+    }
+
+    /// Selected rows `start .. start + len` of this selection. Panics if they are not all there.
+    pub fn slice(&self, start: usize, len: usize) -> Self {
+        self.with_rows(self.selection().slice(start, len))
+    }
+
+    fn with_rows(&self, rows: Rows<'a>) -> Self {
+        match *self {
+            Self::Dense(x) => Self::Dense(DenseRows { rows, ..x }),
+            Self::Bytes(x) => Self::Bytes(Bytes { rows, ..x }),
+            Self::Sparse(x) => Self::Sparse(CsrRef { rows, ..x }),
+        }
+    }
+
+    fn selection(&self) -> Rows<'a> {
+        match self {
+            Self::Dense(x) => x.rows,
+            Self::Bytes(x) => x.rows,
+            Self::Sparse(x) => x.rows,
+        }
+    }
+
+    /// Number of selected rows.
+    pub fn rows(&self) -> usize {
+        self.selection().len()
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        match self {
+            Self::Dense(x) => x.data.cols(),
+            Self::Bytes(x) => x.data.cols(),
+            Self::Sparse(x) => x.csr.cols,
+        }
+    }
+
+    /// Writes the `i`-th selected row as numbers. Panics if `out` is not `cols` long.
+    pub fn write_row(&self, i: usize, out: &mut [T]) {
+        assert_eq!(out.len(), self.cols(), "length of the output row");
+        match self {
+            Self::Dense(x) => out.copy_from_slice(x.row(i)),
+            Self::Bytes(x) => {
+                for (o, &b) in out.iter_mut().zip(x.row(i)) {
+                    *o = T::of_byte(b) / x.divisor;
+                }
+            }
+            Self::Sparse(x) => {
+                out.fill(T::zero());
+                let (columns, values) = x.row(i);
+                for (&c, &v) in columns.iter().zip(values) {
+                    out[c as usize] = v;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: [u8; 8] = [0, 255, 51, 0, 0, 0, 0, 17];
+
+    #[test]
+    fn the_three_forms_of_the_same_rows_are_the_same_numbers() -> Result<()> {
+        let dense: Vec<f32> = BYTES.iter().map(|&b| f32::from(b) / 255.0).collect();
+        let csr = Csr::from_bytes(&BYTES, 2, 4, 255.0)?;
+        assert_eq!(csr, Csr::from_dense(&dense, 2, 4)?);
+        let forms = [
+            InputRef::dense(MatRef::new(&dense, 2, 4)?),
+            InputRef::bytes(&BYTES, 2, 4, 255.0)?,
+            InputRef::sparse(&csr),
+        ];
+        for form in forms {
+            let picked = form.select(Rows::List(&[1, 0, 1, 1]))?.slice(1, 2);
+            for (i, r) in [0, 1].into_iter().enumerate() {
+                let mut row = [f32::NAN; 4];
+                picked.write_row(i, &mut row);
+                assert_eq!(row, dense[r * 4..][..4]);
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_row_that_is_not_there_is_an_error_and_so_is_a_wrong_length() -> Result<()> {
+        let x = InputRef::bytes(&BYTES, 2, 4, 255.0f32)?;
+        assert!(x.select(Rows::List(&[0, 2])).is_err());
+        assert!(x.select(Rows::Range { start: 1, len: 2 }).is_err());
+        assert!(x.select(Rows::Range { start: 1, len: 1 }).is_ok());
+        assert!(InputRef::bytes(&BYTES, 3, 4, 255.0f32).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_csr_whose_arrays_contradict_each_other_is_refused() {
+        let bad =
+            |p: &[usize], i: &[u32], v: &[f32]| Csr::new(p.to_vec(), i.to_vec(), v.to_vec(), 3).is_err();
+        assert!(bad(&[], &[], &[]), "no row pointers");
+        assert!(bad(&[0, 2], &[0], &[1.0]), "pointers past the entries");
+        assert!(bad(&[0, 1, 0, 1], &[0], &[1.0]), "descending pointers");
+        assert!(bad(&[0, 1], &[3], &[1.0]), "column out of range");
+        assert!(bad(&[0, 2], &[1, 1], &[1.0, 2.0]), "a column twice");
+        assert!(!bad(&[0, 2], &[0, 2], &[1.0, 2.0]));
+    }
+}
