@@ -2,6 +2,8 @@
 
 pub mod backend;
 mod error;
+pub mod graph;
+pub mod init;
 pub mod matrix;
 pub mod ops;
 mod scalar;

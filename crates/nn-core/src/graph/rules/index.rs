@@ -1,0 +1,70 @@
+//! Operations on classes and counts, through which nothing is differentiated.
+
+use crate::Result;
+use crate::graph::{DType, Graph, Node, Op, Shape};
+
+impl Graph {
+    /// The index of the largest element of the last dimension, the first of equals: \[m, n\] → int \[m\].
+    ///
+    /// # Errors
+    /// If x is not a matrix of floats.
+    #[track_caller]
+    pub fn argmax(&mut self, x: Node) -> Result<Node> {
+        self.expect_dtype("argmax", x, DType::Float)?;
+        let shape = self.shape(x);
+        if shape.rank() != 2 {
+            return Err(
+                self.shape_error("argmax", format_args!("{shape}: expected a matrix [rows, classes]"))
+            );
+        }
+        Ok(self.push(Op::ArgMax, vec![x], shape.prefix(1), DType::Int))
+    }
+
+    /// Whether a = b, element by element: two tensors of the same shape and type → bool.
+    ///
+    /// # Errors
+    /// If shapes or types differ.
+    #[track_caller]
+    pub fn equal(&mut self, a: Node, b: Node) -> Result<Node> {
+        let (da, db) = (self.dtype(a), self.dtype(b));
+        let (sa, sb) = (self.shape(a), self.shape(b));
+        let same = da == db
+            && sa.rank() == sb.rank()
+            && sa.dims().iter().zip(sb.dims()).all(|(&x, &y)| self.unify(x, y));
+        if !same {
+            return Err(self.shape_error(
+                "equal",
+                format_args!("{} {sa} and {} {sb}: expected the same shape and type", da.name(), db.name()),
+            ));
+        }
+        let shape = self.shape(a);
+        Ok(self.push(Op::Equal, vec![a, b], shape, DType::Bool))
+    }
+
+    /// Row i is 1 at index xᵢ and 0 elsewhere, `depth` long: int \[m\] → float \[m, depth\].
+    ///
+    /// # Errors
+    /// If x is not a vector of ints.
+    #[track_caller]
+    pub fn one_hot(&mut self, x: Node, depth: usize) -> Result<Node> {
+        self.expect_dtype("one_hot", x, DType::Int)?;
+        let shape = self.shape(x);
+        if shape.rank() != 1 {
+            return Err(
+                self.shape_error("one_hot", format_args!("{shape}: expected a vector of class indices"))
+            );
+        }
+        let dims = [shape.dims()[0], crate::graph::Dim::Fixed(depth)];
+        Ok(self.push(Op::OneHot(depth), vec![x], Shape::new(dims), DType::Float))
+    }
+
+    /// The same numbers in another type; false and true become 0 and 1, a float is rounded towards zero.
+    #[track_caller]
+    pub fn cast(&mut self, x: Node, dtype: DType) -> Node {
+        if self.dtype(x) == dtype {
+            return x;
+        }
+        let shape = self.shape(x);
+        self.push(Op::Cast(dtype), vec![x], shape, dtype)
+    }
+}
