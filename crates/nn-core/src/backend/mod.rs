@@ -3,6 +3,7 @@
 //! scalar implementation that defines what is correct.
 
 pub mod blas;
+mod choose;
 mod naive;
 mod ndarray;
 pub mod reference;
@@ -11,6 +12,7 @@ pub mod simd;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use self::choose::{BackendKind, Choice, Found, survey};
 pub use self::naive::Naive;
 pub use self::ndarray::Ndarray;
 
