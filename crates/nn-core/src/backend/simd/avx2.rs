@@ -1,0 +1,106 @@
+//! AVX2 and FMA: sixteen registers of 256 bits.
+
+use std::arch::x86_64::*;
+
+use super::vector::Vector;
+
+/// Eight `f32`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct F32x8(__m256);
+
+/// Four `f64`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct F64x4(__m256d);
+
+impl Vector for F32x8 {
+    type T = f32;
+    // 12 accumulators, 2 vectors of B and 1 element of A: 15 of 16 registers.
+    type Tile = [[Self; 2]; 6];
+    type Strip = [[Self; 8]; 1];
+    const LANES: usize = 8;
+
+    super::vector::memory!(f32, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps);
+    super::vector::lanewise! {
+        add(other) = _mm256_add_ps;
+        sub(other) = _mm256_sub_ps;
+        mul(other) = _mm256_mul_ps;
+        div(other) = _mm256_div_ps;
+        max(other) = _mm256_max_ps;
+        min(other) = _mm256_min_ps;
+        mul_add(factor, addend) = _mm256_fmadd_ps;
+        sqrt() = _mm256_sqrt_ps;
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
+    }
+
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe {
+            let bit = _mm256_set1_ps(-0.0);
+            _mm256_or_ps(_mm256_andnot_ps(bit, self.0), _mm256_and_ps(bit, sign.0))
+        })
+    }
+
+    #[inline(always)]
+    fn select_lt(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm256_blendv_ps(no.0, yes.0, _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, other.0)) })
+    }
+
+    #[inline(always)]
+    fn shift_into_exponent(self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(self.0))) })
+    }
+}
+
+impl Vector for F64x4 {
+    type T = f64;
+    type Tile = [[Self; 2]; 6];
+    type Strip = [[Self; 8]; 1];
+    const LANES: usize = 4;
+
+    super::vector::memory!(f64, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd);
+    super::vector::lanewise! {
+        add(other) = _mm256_add_pd;
+        sub(other) = _mm256_sub_pd;
+        mul(other) = _mm256_mul_pd;
+        div(other) = _mm256_div_pd;
+        max(other) = _mm256_max_pd;
+        min(other) = _mm256_min_pd;
+        mul_add(factor, addend) = _mm256_fmadd_pd;
+        sqrt() = _mm256_sqrt_pd;
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm256_andnot_pd(_mm256_set1_pd(-0.0), self.0) })
+    }
+
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe {
+            let bit = _mm256_set1_pd(-0.0);
+            _mm256_or_pd(_mm256_andnot_pd(bit, self.0), _mm256_and_pd(bit, sign.0))
+        })
+    }
+
+    #[inline(always)]
+    fn select_lt(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm256_blendv_pd(no.0, yes.0, _mm256_cmp_pd::<_CMP_LT_OQ>(self.0, other.0)) })
+    }
+
+    #[inline(always)]
+    fn shift_into_exponent(self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(self.0))) })
+    }
+}

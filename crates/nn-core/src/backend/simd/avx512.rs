@@ -1,0 +1,104 @@
+//! AVX-512F: thirty-two registers of 512 bits.
+
+use std::arch::x86_64::*;
+
+use super::vector::Vector;
+
+/// Sixteen `f32`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct F32x16(__m512);
+
+/// Eight `f64`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct F64x8(__m512d);
+
+impl Vector for F32x16 {
+    type T = f32;
+    // 28 accumulators, 2 vectors of B and 1 element of A: 31 of 32 registers.
+    type Tile = [[Self; 2]; 14];
+    type Strip = [[Self; 4]; 1];
+    const LANES: usize = 16;
+
+    super::vector::memory!(f32, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps);
+    super::vector::lanewise! {
+        add(other) = _mm512_add_ps;
+        sub(other) = _mm512_sub_ps;
+        mul(other) = _mm512_mul_ps;
+        div(other) = _mm512_div_ps;
+        max(other) = _mm512_max_ps;
+        min(other) = _mm512_min_ps;
+        mul_add(factor, addend) = _mm512_fmadd_ps;
+        sqrt() = _mm512_sqrt_ps;
+        abs() = _mm512_abs_ps;
+    }
+
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions. (The bitwise operations on `ps` are AVX-512DQ.)
+        Self(unsafe {
+            let bit = _mm512_set1_epi32(i32::MIN);
+            let (magnitude, sign) = (_mm512_castps_si512(self.0), _mm512_castps_si512(sign.0));
+            _mm512_castsi512_ps(_mm512_or_si512(
+                _mm512_andnot_si512(bit, magnitude),
+                _mm512_and_si512(bit, sign),
+            ))
+        })
+    }
+
+    #[inline(always)]
+    fn select_lt(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0), no.0, yes.0) })
+    }
+
+    #[inline(always)]
+    fn shift_into_exponent(self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(self.0))) })
+    }
+}
+
+impl Vector for F64x8 {
+    type T = f64;
+    type Tile = [[Self; 2]; 14];
+    type Strip = [[Self; 4]; 1];
+    const LANES: usize = 8;
+
+    super::vector::memory!(f64, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd);
+    super::vector::lanewise! {
+        add(other) = _mm512_add_pd;
+        sub(other) = _mm512_sub_pd;
+        mul(other) = _mm512_mul_pd;
+        div(other) = _mm512_div_pd;
+        max(other) = _mm512_max_pd;
+        min(other) = _mm512_min_pd;
+        mul_add(factor, addend) = _mm512_fmadd_pd;
+        sqrt() = _mm512_sqrt_pd;
+        abs() = _mm512_abs_pd;
+    }
+
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions. (The bitwise operations on `pd` are AVX-512DQ.)
+        Self(unsafe {
+            let bit = _mm512_set1_epi64(i64::MIN);
+            let (magnitude, sign) = (_mm512_castpd_si512(self.0), _mm512_castpd_si512(sign.0));
+            _mm512_castsi512_pd(_mm512_or_si512(
+                _mm512_andnot_si512(bit, magnitude),
+                _mm512_and_si512(bit, sign),
+            ))
+        })
+    }
+
+    #[inline(always)]
+    fn select_lt(self, other: Self, yes: Self, no: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(self.0, other.0), no.0, yes.0) })
+    }
+
+    #[inline(always)]
+    fn shift_into_exponent(self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe { _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(self.0))) })
+    }
+}

@@ -1,0 +1,272 @@
+//! What the algorithms of this folder are written over: a vector of numbers, and the proof that the CPU has it.
+
+use std::marker::PhantomData;
+use std::ops::IndexMut;
+
+use num_traits::Zero;
+
+use super::math::Constants;
+use crate::Scalar;
+
+/// Lanes of the widest vector there is (AVX-512 with `f32`).
+pub(super) const MAX_LANES: usize = 16;
+
+/// `splat`, `load` and `store` of a [`Vector`] by one instruction each.
+macro_rules! memory {
+    ($t:ty, $splat:ident, $load:ident, $store:ident) => {
+        #[inline(always)]
+        unsafe fn splat(x: $t) -> Self {
+            // SAFETY: the caller promises the instructions.
+            Self(unsafe { $splat(x) })
+        }
+
+        #[inline(always)]
+        unsafe fn load(p: *const $t) -> Self {
+            // SAFETY: the caller promises the instructions and that many readable numbers.
+            Self(unsafe { $load(p) })
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, p: *mut $t) {
+            // SAFETY: `self` exists, so the CPU has the instructions; the caller promises the room.
+            unsafe { $store(p, self.0) }
+        }
+    };
+}
+
+/// Methods of a [`Vector`] by one instruction each, whose operands are in the same order.
+macro_rules! lanewise {
+    ($($name:ident($($operand:ident),*) = $instruction:ident;)*) => {$(
+        #[inline(always)]
+        fn $name(self, $($operand: Self),*) -> Self {
+            // SAFETY: `self` exists, so the CPU has the instructions.
+            Self(unsafe { $instruction(self.0, $($operand.0),*) })
+        }
+    )*};
+}
+
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(unused_imports))]
+pub(super) use {lanewise, memory};
+
+/// A register full of numbers.
+///
+/// A value of such a type exists only where its instructions do, because the ways to make one (`splat`, `load`) are
+/// unsafe and demand it. That is why the arithmetic is safe: to hold an operand is to have the proof.
+pub(super) trait Vector: Copy + Send + Sync + 'static {
+    /// The type of one lane.
+    type T: Element;
+
+    /// The accumulators of gemm's register tile, rows by vectors: as many as the registers hold beside the operands.
+    type Tile: Grid<Self>;
+
+    /// The accumulators of [`strip`] neighbouring columns of one row, which the sparse kernels keep in registers.
+    type Strip: Grid<Self>;
+
+    /// Numbers in a vector; at most [`MAX_LANES`].
+    const LANES: usize;
+
+    /// `x` in every lane.
+    ///
+    /// # Safety
+    /// The CPU must have this vector's instructions.
+    unsafe fn splat(x: Self::T) -> Self;
+
+    /// The numbers from `p` on; no alignment is asked for.
+    ///
+    /// # Safety
+    /// The CPU must have this vector's instructions, and `LANES` numbers must be readable at `p`.
+    unsafe fn load(p: *const Self::T) -> Self;
+
+    /// Writes the lanes from `p` on; no alignment is asked for.
+    ///
+    /// # Safety
+    /// `LANES` numbers must be writable at `p`.
+    unsafe fn store(self, p: *mut Self::T);
+
+    /// self + other
+    fn add(self, other: Self) -> Self;
+    /// self − other
+    fn sub(self, other: Self) -> Self;
+    /// self · other
+    fn mul(self, other: Self) -> Self;
+    /// self / other
+    fn div(self, other: Self) -> Self;
+    /// self · factor + addend, rounded once where the CPU can.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// The larger one; `other` where either is NaN.
+    fn max(self, other: Self) -> Self;
+    /// The smaller one; `other` where either is NaN.
+    fn min(self, other: Self) -> Self;
+    /// √self
+    fn sqrt(self) -> Self;
+    /// |self|
+    fn abs(self) -> Self;
+    /// The magnitude of `self` with the sign of `sign`.
+    fn copysign(self, sign: Self) -> Self;
+    /// `yes` in the lanes where self < other, elsewhere (NaN too) `no`.
+    fn select_lt(self, other: Self, yes: Self, no: Self) -> Self;
+    /// The bits of each lane, shifted up by the width of the mantissa: what was its low end becomes the exponent.
+    fn shift_into_exponent(self) -> Self;
+}
+
+/// Columns that the sparse kernels take at a time. On AVX2, AVX-512 and NEON that is 256 bytes, four whole cache lines:
+/// as wide as the sixteen registers of AVX2 allow.
+pub(super) fn strip<V: Vector>() -> usize {
+    V::Strip::COLS * V::LANES
+}
+
+/// A two-dimensional array of vectors: `[[V; COLS]; ROWS]`, as a type that a [`Vector`] can name.
+pub(super) trait Grid<V>: Copy + IndexMut<usize, Output = Self::Row> {
+    /// One row of it.
+    type Row: Copy + IndexMut<usize, Output = V>;
+    /// Number of rows.
+    const ROWS: usize;
+    /// Vectors in a row.
+    const COLS: usize;
+    /// `v` everywhere.
+    fn filled(v: V) -> Self;
+    /// `v` in every place of a row.
+    fn filled_row(v: V) -> Self::Row;
+}
+
+impl<V: Copy, const M: usize, const N: usize> Grid<V> for [[V; N]; M] {
+    type Row = [V; N];
+    const ROWS: usize = M;
+    const COLS: usize = N;
+
+    #[inline(always)]
+    fn filled(v: V) -> Self {
+        [[v; N]; M]
+    }
+
+    #[inline(always)]
+    fn filled_row(v: V) -> [V; N] {
+        [v; N]
+    }
+}
+
+/// The proof that this CPU has the instructions of `V`, and thereby the safe way to make vectors.
+#[derive(Debug)]
+pub(super) struct On<V>(PhantomData<V>);
+
+impl<V> Clone for On<V> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for On<V> {}
+
+impl<V: Vector> On<V> {
+    /// # Safety
+    /// The CPU must have the instructions of `V`.
+    #[inline(always)]
+    pub(super) unsafe fn new() -> Self {
+        Self(PhantomData)
+    }
+
+    /// `x` in every lane.
+    #[inline(always)]
+    pub(super) fn splat(self, x: V::T) -> V {
+        // SAFETY: `self` proves that the CPU has the instructions.
+        unsafe { V::splat(x) }
+    }
+
+    /// 0 in every lane.
+    #[inline(always)]
+    pub(super) fn zero(self) -> V {
+        self.splat(V::T::zero())
+    }
+
+    /// The first `LANES` numbers of a slice that is at least so long.
+    #[inline(always)]
+    pub(super) fn load(self, x: &[V::T]) -> V {
+        assert!(x.len() >= V::LANES, "a vector from {} numbers", x.len());
+        // SAFETY: `self` proves that the CPU has the instructions; the slice was just measured.
+        unsafe { V::load(x.as_ptr()) }
+    }
+
+    /// Writes the first `LANES` numbers of a slice that is at least so long.
+    #[inline(always)]
+    pub(super) fn store(self, v: V, x: &mut [V::T]) {
+        assert!(x.len() >= V::LANES, "a vector into {} numbers", x.len());
+        // SAFETY: the slice was just measured.
+        unsafe { v.store(x.as_mut_ptr()) }
+    }
+
+    /// A slice of at most `LANES` numbers, and `fill` in the lanes beyond it.
+    #[inline(always)]
+    pub(super) fn load_part(self, x: &[V::T], fill: V::T) -> V {
+        if x.len() >= V::LANES {
+            return self.load(x);
+        }
+        let mut lanes = [fill; MAX_LANES];
+        lanes[..x.len()].copy_from_slice(x);
+        self.load(&lanes)
+    }
+
+    /// Writes as many lanes as the slice is long, at most `LANES`.
+    #[inline(always)]
+    pub(super) fn store_part(self, v: V, x: &mut [V::T]) {
+        if x.len() >= V::LANES {
+            return self.store(v, x);
+        }
+        let lanes = self.lanes(v);
+        let len = x.len();
+        x.copy_from_slice(&lanes[..len]);
+    }
+
+    /// The lanes as an array, of which the first `LANES` count.
+    #[inline(always)]
+    pub(super) fn lanes(self, v: V) -> [V::T; MAX_LANES] {
+        let mut lanes = [V::T::zero(); MAX_LANES];
+        self.store(v, &mut lanes);
+        lanes
+    }
+}
+
+/// An element type, with its vector on each instruction set.
+pub(super) trait Element: Scalar + Constants {
+    /// In plain Rust, for any CPU.
+    type Portable: Vector<T = Self>;
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Vector<T = Self>;
+    /// AVX-512F.
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Vector<T = Self>;
+    /// Advanced SIMD.
+    #[cfg(target_arch = "aarch64")]
+    type Neon: Vector<T = Self>;
+}
+
+impl Element for f32 {
+    type Portable = super::portable::Lanes<f32, 4, 4, 2, 8>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = super::avx2::F32x8;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = super::avx512::F32x16;
+    #[cfg(target_arch = "aarch64")]
+    type Neon = super::neon::F32x4;
+}
+
+impl Element for f64 {
+    type Portable = super::portable::Lanes<f64, 2, 4, 2, 8>;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = super::avx2::F64x4;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = super::avx512::F64x8;
+    #[cfg(target_arch = "aarch64")]
+    type Neon = super::neon::F64x2;
+}
+
+/// A computation that is written once, for every vector. `run` and all that it calls with vectors in hand must be
+/// `#[inline(always)]`, so that it is compiled inside the shell that has the instructions switched on.
+pub(super) trait Kernel<T> {
+    /// What comes out of it.
+    type Output;
+
+    /// Carries it out.
+    fn run<V: Vector<T = T>>(self, on: On<V>) -> Self::Output;
+}
