@@ -1,0 +1,133 @@
+//! Training that is stopped and goes on as if it had not been.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nn_core::Scalar;
+use safetensors::SafeTensors;
+use serde::{Deserialize, Serialize};
+
+use crate::files::{check_writable, write_atomically};
+use crate::weights::{NamedTensor, decode, encode};
+use crate::{Callback, EpochEnd, Error, Flow, History, Network, Result, State, TrainBegin};
+
+/// The metadata entry of a checkpoint's safetensors file.
+const KEY: &str = "nn-train checkpoint";
+/// What that entry looks like; a reader refuses any other.
+const FORMAT: u32 = 1;
+/// What the names of the optimizer's tensors begin with in the file.
+const SLOTS: &str = "optimizer/";
+
+/// A point to resume from: after so many epochs, the network's and the optimizer's state and what was measured.
+///
+/// A run resumed from it with [`initial_epoch`](crate::FitOptions::initial_epoch) = `epochs_done`, and otherwise the same
+/// data and options, goes through the same bits as one that was never stopped. The file is safetensors: the weights under
+/// their names, the optimizer's memory under `optimizer/…`, the rest as JSON in one metadata entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint<T> {
+    /// What to put back into the network.
+    pub state: State<T>,
+    /// What was measured so far.
+    pub history: History,
+    /// How many epochs are done: the number of the next one.
+    pub epochs_done: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Metadata {
+    format: u32,
+    dtype: String,
+    epochs_done: usize,
+    iterations: u64,
+    history: History,
+}
+
+impl<T: Scalar> Checkpoint<T> {
+    /// Writes the checkpoint, whole or not at all.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let metadata = Metadata {
+            format: FORMAT,
+            dtype: T::NAME.to_owned(),
+            epochs_done: self.epochs_done,
+            iterations: self.state.iterations,
+            history: self.history.clone(),
+        };
+        let metadata = serde_json::to_string(&metadata).map_err(|e| Error::format(path, e))?;
+        let slots =
+            self.state.slots.iter().map(|t| NamedTensor { name: format!("{SLOTS}{}", t.name), ..t.clone() });
+        let tensors: Vec<_> = self.state.weights.iter().cloned().chain(slots).collect();
+        write_atomically(path, &encode(path, &tensors, Some((KEY, metadata)))?)
+    }
+
+    /// Reads a checkpoint.
+    ///
+    /// # Errors
+    /// If the file can't be read, is no checkpoint, or is one of another element type: the same bits could not follow.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|e| Error::file(path, "read", e))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes)
+            .map_err(|e| Error::format(path, format_args!("expected a checkpoint: {e}")))?;
+        let entry = header.metadata().as_ref().and_then(|entries| entries.get(KEY)).ok_or_else(|| {
+            Error::format(path, "expected a checkpoint, found a safetensors file of something else")
+        })?;
+        let metadata: Metadata = serde_json::from_str(entry).map_err(|e| {
+            Error::format(path, format_args!("a checkpoint whose metadata can't be read: {e}"))
+        })?;
+        if metadata.format != FORMAT || metadata.dtype != T::NAME {
+            return Err(Error::format(
+                path,
+                format_args!(
+                    "expected a checkpoint of format {FORMAT} in {}, found format {} in {}",
+                    T::NAME,
+                    metadata.format,
+                    metadata.dtype
+                ),
+            ));
+        }
+        let (slots, weights) = decode(path, &bytes)?
+            .into_iter()
+            .partition::<Vec<NamedTensor<T>>, _>(|t| t.name.starts_with(SLOTS));
+        let unprefixed = |t: NamedTensor<T>| NamedTensor { name: t.name[SLOTS.len()..].to_owned(), ..t };
+        Ok(Self {
+            state: State {
+                weights,
+                slots: slots.into_iter().map(unprefixed).collect(),
+                iterations: metadata.iterations,
+            },
+            history: metadata.history,
+            epochs_done: metadata.epochs_done,
+        })
+    }
+}
+
+/// A callback that saves a [`Checkpoint`] after every epoch, over the one before it.
+#[derive(Debug, Clone)]
+pub struct CheckpointSaver {
+    path: PathBuf,
+    earlier: History,
+}
+
+impl CheckpointSaver {
+    /// Saves to `path`. `earlier` is what was measured before this run: that of the checkpoint it resumes from, or empty.
+    pub fn new(path: impl Into<PathBuf>, earlier: History) -> Self {
+        Self { path: path.into(), earlier }
+    }
+}
+
+impl<T: Scalar> Callback<T> for CheckpointSaver {
+    /// Finds out that the file can't be written before there is anything to lose.
+    fn on_train_begin(&mut self, _: &TrainBegin) -> Result<()> {
+        check_writable(&self.path)
+    }
+
+    fn on_epoch_end(&mut self, epoch: &EpochEnd<'_>, network: &dyn Network<T>) -> Result<Flow> {
+        let mut history = self.earlier.clone();
+        history.append(epoch.history);
+        let checkpoint = Checkpoint { state: network.state(), history, epochs_done: epoch.epoch + 1 };
+        checkpoint.save(&self.path)?;
+        Ok(Flow::Continue)
+    }
+}
