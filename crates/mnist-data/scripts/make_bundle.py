@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes data/{index,mask,values}.br, the three Brotli streams that the feature `bundled` ships.
 
-    python3 -m venv .venv && .venv/bin/pip install numpy==2.* brotli==1.*
+    python3 -m venv .venv && .venv/bin/pip install 'numpy==2.*' 'brotli==1.*'
     .venv/bin/python scripts/make_bundle.py DIRECTORY
 
 DIRECTORY holds MNIST's four original IDX files, plain or gzipped; their SHA-256 is checked before
@@ -26,9 +26,13 @@ What was measured
 -----------------
 Bytes for all 70,000 images (the index adds 35,463):
 
+  bzip2 -9                       9,756,427
   zstd -22                       9,419,060
+  Brotli 11                      9,085,952
   xz -9e                         9,079,604
+  this layout, zstd -22          7,949,939
   this layout, Brotli 11         7,733,814  (window 2^16; 7,746,054 with 2^22)
+  this layout, LZMA -9e lc=0     7,727,594  (0.51 s to decode in Rust; Brotli 0.10 s)
 """
 
 import gzip

@@ -235,7 +235,7 @@ pub enum Error {
     },
 
     /// Data whose SHA-256 is not the published one.
-    #[error("{path}: expected SHA-256 {expected} for {what}, found {found}: fetch the file again", path = path.display())]
+    #[error("{path}: expected SHA-256 {expected} for {what}, found {found}: delete the file and fetch it again", path = path.display())]
     Checksum {
         /// The file.
         path: PathBuf,

@@ -50,10 +50,17 @@ impl SetFiles {
     }
 }
 
+/// The file under which a standard name is there, if it is.
+pub(crate) fn existing(directory: &Path, name: &str) -> Option<PathBuf> {
+    variants(name).iter().map(|n| directory.join(n)).find(|p| p.is_file())
+}
+
 fn find(directory: &Path, name: &'static str) -> Result<PathBuf> {
-    let tried = variants(name);
-    let found = tried.iter().map(|n| directory.join(n)).find(|p| p.is_file());
-    found.ok_or_else(|| Error::MissingFile { directory: directory.to_path_buf(), file: name, tried })
+    existing(directory, name).ok_or_else(|| Error::MissingFile {
+        directory: directory.to_path_buf(),
+        file: name,
+        tried: variants(name),
+    })
 }
 
 /// Every name under which a standard file is looked for, best first.

@@ -120,18 +120,18 @@ fn open(path: &Path) -> Result<BufReader<File>> {
     File::open(path).map(BufReader::new).map_err(Error::io("read", path))
 }
 
-fn is_named_gz(path: &Path) -> bool {
+pub(crate) fn is_named_gz(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))
 }
 
-fn images(source: impl BufRead, origin: &Origin, named_gz: bool) -> Result<Images> {
+pub(crate) fn images(source: impl BufRead, origin: &Origin, named_gz: bool) -> Result<Images> {
     match read(source, origin, Accept::Images, named_gz)? {
         Idx::Images(images) => Ok(images),
         Idx::Labels(_) => Err(wrong_rank(origin, Accept::Images, 1)),
     }
 }
 
-fn labels(source: impl BufRead, origin: &Origin, named_gz: bool) -> Result<Labels> {
+pub(crate) fn labels(source: impl BufRead, origin: &Origin, named_gz: bool) -> Result<Labels> {
     match read(source, origin, Accept::Labels, named_gz)? {
         Idx::Labels(labels) => Ok(labels),
         Idx::Images(_) => Err(wrong_rank(origin, Accept::Labels, 3)),

@@ -22,7 +22,7 @@
 //! | get MNIST | [`Mnist::bundled`], [`Mnist::from_dir`] |
 //! | read any set of four IDX files (Fashion-MNIST, KMNIST, EMNIST) | [`Dataset::from_dir`], [`Dataset::from_files`] |
 //! | read one IDX file | [`idx`] |
-//! | download a set | [`NamedSet`], `Fetch` (feature `fetch`) |
+//! | download a set | [`NamedSet`], `Fetch` (feature `fetch`), [`cache_directory`] |
 //! | check files against published digests | [`NamedSet::verify`] |
 //! | see the pixels as a matrix | [`Images::bytes`], [`scaled`](Images::scaled), [`quantized`](Images::quantized), [`csr`](Images::csr) |
 //! | see the labels as one-hot rows | [`Labels::one_hot`] |
@@ -38,11 +38,19 @@
 //! The code is MIT or Apache-2.0. The MNIST database is © Yann LeCun and Corinna Cortes, derived from NIST's
 //! special databases 3 and 1, and available under CC BY-SA 3.0; see `data/LICENSE.md`.
 
+// The README's example is compiled too.
+#[cfg(all(doctest, feature = "bundled"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod batches;
 #[cfg(feature = "bundled")]
 mod bundled;
+mod cache;
 mod dataset;
 mod error;
+#[cfg(feature = "fetch")]
+mod fetch;
 mod files;
 mod holdout;
 pub mod idx;
@@ -56,15 +64,18 @@ mod stats;
 mod views;
 
 pub use batches::{Batches, Epoch};
+pub use cache::{DIRECTORY_VARIABLE, cache_directory};
 pub use dataset::{Dataset, Split};
 pub use error::{Attempt, Error, Origin, Result};
+#[cfg(feature = "fetch")]
+pub use fetch::{Fetch, Fetched, FetchedFile, Progress};
 pub use files::{STANDARD_NAMES, SetFiles};
 pub use holdout::Holdout;
 pub use idx::Idx;
 pub use images::Images;
 pub use labels::Labels;
 pub use mnist::Mnist;
-pub use named::NamedSet;
+pub use named::{FileDigests, FileReport, NamedSet};
 pub use scalar::Scalar;
 pub use stats::PixelStats;
 pub use views::{Csr, Quantized};

@@ -22,7 +22,7 @@ pub struct NamedSet {
     /// Addresses of folders that hold the four gzipped files under their standard names; the first that
     /// delivers is used.
     pub mirrors: Vec<String>,
-    /// What is known of each file, in the order of [`STANDARD_NAMES`].
+    /// What is known of each file, in the order of [`STANDARD_NAMES`](crate::STANDARD_NAMES).
     pub files: [FileDigests; 4],
 }
 
@@ -163,12 +163,6 @@ pub fn digests(files: &SetFiles) -> Result<[FileReport; 4]> {
         images(&files.test_images)?,
         labels(&files.test_labels)?,
     ])
-}
-
-/// The standard name of file `index` as mirrors publish it.
-#[cfg(feature = "fetch")]
-pub(crate) fn published_name(index: usize) -> String {
-    format!("{}.gz", crate::STANDARD_NAMES[index])
 }
 
 /// SHA-256 in lower-case hexadecimal.

@@ -72,24 +72,23 @@ impl Index {
 pub(super) struct Mask(Vec<u32>);
 
 impl Mask {
-    pub(super) fn decode(groups: &[u8], index: &Index) -> Result<Mask> {
-        let mut cursors = starts(&index.mask_bits, |bits| bits.next_multiple_of(8));
+    pub(super) fn decode(stream: &[u8], index: &Index) -> Result<Mask> {
+        let sizes = || index.mask_bits.iter().copied();
+        let mut groups = Groups::new(stream, sizes());
         let mut rows = vec![0u32; (TRAIN + TEST) * SIDE];
         for image in rows.chunks_exact_mut(SIDE) {
             let (mut above, mut above2) = (0, 0);
             for row in image {
-                *row = decode_row(groups, &mut cursors, above, above2);
+                *row = decode_row(&mut groups, above, above2);
                 (above2, above) = (above, *row);
             }
         }
-        let ends = starts(&index.mask_bits, |bits| bits.next_multiple_of(8));
-        let ends = ends.iter().zip(&index.mask_bits).map(|(s, n)| s + n);
-        check_ends(&cursors, ends, "mask").map(|()| Mask(rows))
+        groups.check(sizes(), "mask").map(|()| Mask(rows))
     }
 }
 
 /// One row of the mask from the two above it.
-fn decode_row(groups: &[u8], cursors: &mut [usize], above: u32, above2: u32) -> u32 {
+fn decode_row(groups: &mut Groups<'_>, above: u32, above2: u32) -> u32 {
     // Bit x: pixel x has a lit neighbour in the rows above, so its context is not 0.
     let near = above << 2 | above << 1 | above | above >> 1 | above >> 2;
     let near = near | above2 << 1 | above2 | above2 >> 1;
@@ -98,40 +97,19 @@ fn decode_row(groups: &[u8], cursors: &mut [usize], above: u32, above2: u32) -> 
     let mut x = 0;
     while x < SIDE {
         let context = template >> x & 31 | (template2 >> x & 7) << 5 | (row >> x & 3) << 8;
-        let cursor = &mut cursors[context as usize];
         if context == 0 {
-            // Most of an image is paper far from ink: take all of a run of zeros at once.
-            let run = ((near >> x).trailing_zeros() as usize).min(SIDE - x);
-            let zeros = (next_bits(groups, *cursor).trailing_zeros() as usize).min(run);
-            x += zeros;
-            *cursor += zeros;
-            if zeros < run {
-                row |= 4 << x;
-                x += 1;
-                *cursor += 1;
+            // Most of an image is paper far from ink: a run of zeros is taken at once.
+            let paper = ((near >> x).trailing_zeros() as usize).min(SIDE - x);
+            let zeros = groups.take_zeros(0, paper);
+            if zeros > 0 {
+                x += zeros;
+                continue;
             }
-        } else {
-            let byte = groups.get(*cursor / 8).copied().unwrap_or(0);
-            row |= u32::from(byte >> (*cursor % 8) & 1) << (x + 2);
-            x += 1;
-            *cursor += 1;
         }
+        row |= (groups.take::<1>(context as usize) as u32) << (x + 2);
+        x += 1;
     }
     row >> 2
-}
-
-/// At least 57 bits from bit position `at`, lowest first; ones beyond the end of `groups`, so that runs end.
-fn next_bits(groups: &[u8], at: usize) -> u64 {
-    let tail = groups.get(at / 8..).unwrap_or_default();
-    let word = match tail.first_chunk() {
-        Some(bytes) => u64::from_le_bytes(*bytes),
-        None => {
-            let mut bytes = [0xff; 8];
-            bytes[..tail.len()].copy_from_slice(tail);
-            u64::from_le_bytes(bytes)
-        }
-    };
-    word >> (at % 8)
 }
 
 /// Puts the values at the lit pixels; training and test images, flattened.
@@ -139,16 +117,18 @@ pub(super) fn place(mask: &Mask, values: &[u8], index: &Index) -> Result<(Vec<u8
     let classes: [u16; 256] = std::array::from_fn(|value| {
         CLASS_BOUNDS.partition_point(|&bound| usize::from(bound) <= value) as u16
     });
-    let mut cursors = starts(&index.value_counts, |count| count);
+    let sizes = || index.value_counts.iter().map(|count| 8 * count);
+    let mut groups = Groups::new(values, sizes());
     let mut train = vec![0; TRAIN * PIXELS];
     let mut test = vec![0; TEST * PIXELS];
     let images = train.chunks_exact_mut(PIXELS).chain(test.chunks_exact_mut(PIXELS));
     for (image, rows) in images.zip(mask.0.chunks_exact(SIDE)) {
-        let mut above = [0u8; SIDE];
+        let mut above = [0u16; SIDE]; // classes of the row above
         for (y, line) in image.chunks_exact_mut(SIDE).enumerate() {
             let row = rows[y];
             let below = rows.get(y + 1).copied().unwrap_or(0) << 1;
-            let mut left = 0;
+            let mut here = [0u16; SIDE];
+            let mut left = 0; // class of the pixel to the left
             let mut end = 0; // one past the last lit pixel
             let mut rest = row;
             while rest != 0 {
@@ -158,38 +138,97 @@ pub(super) fn place(mask: &Mask, values: &[u8], index: &Index) -> Result<(Vec<u8
                     left = 0;
                 }
                 let lit = (below >> x & 7 | (row >> x >> 1 & 1) << 3) as u16;
-                let context = lit << 8 | classes[usize::from(left)] << 4 | classes[usize::from(above[x])];
-                let cursor = &mut cursors[usize::from(context)];
-                left = values.get(*cursor).copied().unwrap_or(0);
-                line[x] = left;
-                *cursor += 1;
+                let value = groups.take::<8>(usize::from(lit << 8 | left << 4 | above[x])) as u8;
+                line[x] = value;
+                left = classes[usize::from(value)];
+                here[x] = left;
                 end = x + 1;
             }
-            above.copy_from_slice(line);
+            above = here;
         }
     }
-    let ends = starts(&index.value_counts, |count| count);
-    let ends = ends.iter().zip(&index.value_counts).map(|(s, n)| s + n);
-    check_ends(&cursors, ends, "values").map(|()| (train, test))
+    groups.check(sizes(), "values").map(|()| (train, test))
 }
 
-/// Where each group starts, given how much room a group of some size takes.
-fn starts(sizes: &[usize], room: impl Fn(usize) -> usize) -> Vec<usize> {
-    let mut next = 0;
-    let step = |&size| {
-        let start = next;
-        next += room(size);
-        start
-    };
-    sizes.iter().map(step).collect()
+/// A stream of groups, each a run of bits (lowest first) that starts at a whole byte, with a cursor in each.
+struct Groups<'a> {
+    stream: &'a [u8],
+    cursors: Vec<Cursor>,
 }
 
-fn check_ends(cursors: &[usize], mut ends: impl Iterator<Item = usize>, what: &str) -> Result<()> {
-    if cursors.iter().all(|&cursor| ends.next() == Some(cursor)) {
-        Ok(())
-    } else {
-        Err(damaged(what, "groups of other sizes"))
+/// How far a group has been read. `word` holds the bits that come next and above them a one, which
+/// marks their end, so that "none left" is `word == 1`. What is behind it starts at byte `next`.
+struct Cursor {
+    word: u64,
+    next: usize,
+}
+
+impl<'a> Groups<'a> {
+    /// Groups of `sizes` bits.
+    fn new(stream: &'a [u8], sizes: impl Iterator<Item = usize>) -> Self {
+        let cursors = starts(sizes).map(|next| Cursor { word: 1, next }).collect();
+        Groups { stream, cursors }
     }
+
+    /// The next `BITS` bits of a group; `BITS` is the same in all calls, and divides a refill.
+    fn take<const BITS: usize>(&mut self, group: usize) -> u64 {
+        let cursor = &mut self.cursors[group];
+        if cursor.word == 1 {
+            cursor.refill(self.stream);
+        }
+        let bits = cursor.word & ((1 << BITS) - 1);
+        cursor.word >>= BITS;
+        bits
+    }
+
+    /// Skips zeros, at most `limit` of them and perhaps fewer than there are; says how many. None means
+    /// that a one comes next.
+    fn take_zeros(&mut self, group: usize, limit: usize) -> usize {
+        let cursor = &mut self.cursors[group];
+        if cursor.word == 1 {
+            cursor.refill(self.stream);
+        }
+        let zeros = (cursor.word.trailing_zeros() as usize).min(limit);
+        cursor.word >>= zeros;
+        zeros
+    }
+
+    /// That each group has been read to its end and no further.
+    fn check(&self, sizes: impl Iterator<Item = usize> + Clone, what: &str) -> Result<()> {
+        let ends = starts(sizes.clone()).zip(sizes).map(|(start, size)| 8 * start + size);
+        if ends.eq(self.cursors.iter().map(Cursor::position)) {
+            Ok(())
+        } else {
+            Err(damaged(what, "groups of other sizes"))
+        }
+    }
+}
+
+impl Cursor {
+    /// Bytes read at a time: as many as a word holds beside the end mark.
+    const REFILL: usize = 7;
+
+    fn refill(&mut self, stream: &[u8]) {
+        let rest = stream.get(self.next..).unwrap_or_default();
+        let mut bytes = [0; 8];
+        match rest.first_chunk() {
+            Some(chunk) => bytes = *chunk,
+            None => bytes[..rest.len()].copy_from_slice(rest),
+        }
+        bytes[Self::REFILL] = 1;
+        self.word = u64::from_le_bytes(bytes);
+        self.next += Self::REFILL;
+    }
+
+    /// In bits from the start of the stream.
+    fn position(&self) -> usize {
+        8 * self.next - self.word.ilog2() as usize
+    }
+}
+
+/// The byte at which each of the groups starts, given their sizes in bits.
+fn starts(sizes: impl Iterator<Item = usize>) -> impl Iterator<Item = usize> {
+    sizes.scan(0, |next, size| Some(std::mem::replace(next, *next + size.div_ceil(8))))
 }
 
 fn damaged(what: &str, found: impl std::fmt::Display) -> Error {
