@@ -1,10 +1,12 @@
 //! From what a person writes (`--backend blas --blas openblas`) to a backend, and the list of all there are.
 
+use std::any::Any;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use super::blas::{Blas, Threading, known_names};
+use super::simd::Simd;
 use super::{Backend, Description, Naive, Ndarray};
 use crate::{Error, Result, Scalar};
 
@@ -97,9 +99,9 @@ impl Choice {
                 "backend {kind}: a BLAS library or its threads were chosen, which only backend blas has; leave them out \
                  or choose blas"
             ))),
-            BackendKind::Auto | BackendKind::Ndarray => Ok(Arc::new(Ndarray)),
+            BackendKind::Auto | BackendKind::Simd => open_simd(),
+            BackendKind::Ndarray => Ok(Arc::new(Ndarray)),
             BackendKind::Naive => Ok(Arc::new(Naive)),
-            BackendKind::Simd => Err(Error::unavailable("backend simd: not in this build")),
         }
     }
 
@@ -110,6 +112,15 @@ impl Choice {
             None => Blas::open_with("auto", self.threading),
         }
     }
+}
+
+/// The `simd` backend for `T`, which it has kernels for if `T` is `f32` or `f64`; no other type is a [`Scalar`].
+fn open_simd<T: Scalar>() -> Result<Arc<dyn Backend<T>>> {
+    let simd = Arc::new(Simd::from_env()?);
+    let (single, double): (Arc<dyn Backend<f32>>, Arc<dyn Backend<f64>>) = (simd.clone(), simd);
+    let candidates: [&dyn Any; 2] = [&single, &double];
+    let found = candidates.into_iter().find_map(|b| b.downcast_ref::<Arc<dyn Backend<T>>>());
+    found.cloned().ok_or_else(|| Error::unavailable(format_args!("simd: no kernels for {}", T::NAME)))
 }
 
 /// One line of the list of backends.
@@ -170,6 +181,13 @@ mod tests {
             let choice = Choice { kind, blas: Some("./no-such/libblas.so".into()), ..Choice::default() };
             assert!(matches!(choice.open::<f64>(), Err(Error::Unavailable(_))), "{kind}");
         }
+    }
+
+    #[test]
+    fn the_default_is_simd_for_both_element_types() -> Result<()> {
+        assert_eq!(Choice::default().open::<f32>()?.describe().backend, "simd");
+        assert_eq!(Choice::default().open::<f64>()?.describe().backend, "simd");
+        Ok(())
     }
 
     #[test]

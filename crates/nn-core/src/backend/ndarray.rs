@@ -53,9 +53,11 @@ fn view<T: Scalar>(m: MatRef<'_, T>, t: Trans) -> ArrayView2<'_, T> {
     }
 }
 
-/// The stride of a single row means nothing and may be anything; ndarray gets one that makes sense.
+/// The stride of a single row means nothing and may be anything, and an empty matrix needs no elements at all; ndarray
+/// gets strides that make sense to it.
 fn shape(rows: usize, cols: usize, stride: usize) -> StrideShape<Ix2> {
-    (rows, cols).strides((stride.max(cols), 1))
+    let empty = rows == 0 || cols == 0;
+    (rows, cols).strides(if empty { (0, 0) } else { (stride.max(cols), 1) })
 }
 
 /// The kernel that `matrixmultiply` chooses on this machine, by the rules of its release series.
