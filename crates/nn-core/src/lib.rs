@@ -2,10 +2,14 @@
 
 pub mod backend;
 mod error;
+pub mod exec;
 pub mod graph;
 pub mod init;
+pub mod layers;
 pub mod matrix;
+pub mod models;
 pub mod ops;
+pub mod optim;
 mod scalar;
 
 pub use error::{Error, Result};

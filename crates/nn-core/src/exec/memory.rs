@@ -1,0 +1,63 @@
+//! Which values can share a buffer: linear scan over the life of each.
+
+/// A value of a straight-line program: the steps from its definition to its last use, and its size.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Life {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) len: usize,
+}
+
+/// Assigns each value a buffer such that values alive at the same step never share one. Returns each value's buffer,
+/// and the buffers' lengths. A free buffer is taken by best fit; one that is too small grows only if none fits.
+pub(super) fn assign(lives: &[Life]) -> (Vec<usize>, Vec<usize>) {
+    let mut order: Vec<usize> = (0..lives.len()).collect();
+    order.sort_by_key(|&i| lives[i].from);
+    let mut buffers: Vec<(usize, usize)> = Vec::new(); // (length, last step of the current owner)
+    let mut chosen = vec![0; lives.len()];
+    for i in order {
+        let life = lives[i];
+        let free = || (0..buffers.len()).filter(|&b| buffers[b].1 < life.from);
+        let best = free()
+            .filter(|&b| buffers[b].0 >= life.len)
+            .min_by_key(|&b| buffers[b].0)
+            .or_else(|| free().max_by_key(|&b| buffers[b].0));
+        let b = best.unwrap_or_else(|| {
+            buffers.push((0, 0));
+            buffers.len() - 1
+        });
+        buffers[b] = (buffers[b].0.max(life.len), life.to);
+        chosen[i] = b;
+    }
+    (chosen, buffers.into_iter().map(|(len, _)| len).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_chain_of_values_needs_two_buffers() {
+        let lives: Vec<Life> = (0..10).map(|i| Life { from: i, to: i + 1, len: 100 }).collect();
+        assert_eq!(assign(&lives).1, [100, 100]);
+    }
+
+    proptest! {
+        #[test]
+        fn values_alive_together_never_share_and_always_fit(
+            spans in proptest::collection::vec((0usize..30, 0usize..10, 1usize..100), 0..40)
+        ) {
+            let lives: Vec<Life> =
+                spans.iter().map(|&(from, more, len)| Life { from, to: from + more, len }).collect();
+            let (chosen, sizes) = assign(&lives);
+            for (i, a) in lives.iter().enumerate() {
+                prop_assert!(sizes[chosen[i]] >= a.len);
+                for (j, b) in lives.iter().enumerate().skip(i + 1) {
+                    let together = a.from <= b.to && b.from <= a.to;
+                    prop_assert!(!together || chosen[i] != chosen[j], "{a:?} and {b:?} share a buffer");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Running a graph: a [`Session`] holds the variables, compiles what is fetched into a plan once, and executes it on a
+//! backend with its own threads.
+//!
+//! ```text
+//! graph ─ analysis ─→ lower ─→ Program ─→ memory ─→ Plan ─→ run
+//!         what depends  fuse      per-shard    slots     per lane of shards, reduce,
+//!         on the batch            and once               once, commit
+//! ```
+//!
+//! The batch axis is cut into *shards* of rows, small enough that a shard's activations stay in cache. Consecutive
+//! shards form a *lane*, which has its own accumulators for what is summed over the batch (Xᵀδ, Σδ, Σloss). Threads
+//! take whole lanes; afterwards the lanes' sums are added up in order. Shards and lanes follow from the number of rows
+//! and the backend alone, so the bits of a result don't depend on how many threads there are.
+
+mod analysis;
+mod elementwise;
+mod lower;
+mod memory;
+mod passes;
+mod plan;
+mod pool;
+mod program;
+mod run;
+mod session;
+mod store;
+mod value;
+
+pub use session::{Outputs, Session, SessionOptions};
+pub use value::{Feed, Tensor};

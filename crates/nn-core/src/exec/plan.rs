@@ -1,0 +1,362 @@
+//! A program with its memory, ready to run: lanes, buffers, and the order of things.
+
+use std::mem::take;
+
+use smallvec::SmallVec;
+
+use super::elementwise::{self, Arrays, Elementwise, MAX_OUTPUTS};
+use super::pool::Pool;
+use super::program::{Fetched, Instr, Kernel, Operand, Place, Program, Stage};
+use super::run::execute;
+use super::store::{OnceStore, ShardStore, Shared};
+use super::value::{Feed, Tensor};
+use crate::Scalar;
+use crate::backend::Backend;
+use crate::graph::{Symbol, VarId};
+use crate::matrix::AlignedBuf;
+
+/// The most lanes that a batch is cut into. Each has its own copy of every gradient, so more would cost memory (16 ×
+/// 1.6 MB for 784 × 512 in f32); fewer would leave threads without work.
+const MAX_LANES: usize = 16;
+
+/// Shards that a lane should at least have, so that zeroing and adding up its sums is small beside computing them.
+const MIN_SHARDS_PER_LANE: usize = 2;
+
+/// Numbered buffers.
+#[derive(Debug)]
+pub(super) struct Buffers<T> {
+    pub(super) floats: Vec<AlignedBuf<T>>,
+    pub(super) ints: Vec<AlignedBuf<i32>>,
+}
+
+/// Consecutive rows of the batch, with what is kept of them and summed over them.
+#[derive(Debug)]
+pub(super) struct Lane<T> {
+    pub(super) first: usize,
+    pub(super) rows: usize,
+    pub(super) sums: Vec<AlignedBuf<T>>,
+    pub(super) kept: Vec<AlignedBuf<T>>,
+    pub(super) kept_ints: Vec<AlignedBuf<i32>>,
+}
+
+/// How the rows of a batch are cut: `(first row, rows)` of each lane. A function of the number of rows and the rows of
+/// a shard alone.
+fn lanes(rows: usize, shard_rows: usize) -> impl Iterator<Item = (usize, usize)> {
+    let shards = rows.div_ceil(shard_rows);
+    let lanes = (shards / MIN_SHARDS_PER_LANE).clamp(1, MAX_LANES);
+    let start = move |lane: usize| (shards * lane / lanes * shard_rows).min(rows);
+    (0..lanes).map(move |lane| (start(lane), start(lane + 1) - start(lane)))
+}
+
+/// The values of a run's fetches, one for each.
+#[derive(Debug)]
+pub(super) struct FetchBuf<T> {
+    pub(super) dims: Vec<usize>,
+    pub(super) floats: AlignedBuf<T>,
+    pub(super) ints: AlignedBuf<i32>,
+    pub(super) is_ints: bool,
+    pub(super) is_value: bool,
+}
+
+/// What a run works with, beside the plan and the variables.
+pub(super) struct With<'a, T> {
+    pub(super) backend: &'a dyn Backend<T>,
+    pub(super) feeds: &'a [Feed<'a, T>],
+    pub(super) pool: &'a Pool<T>,
+}
+
+impl<T> Clone for With<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for With<'_, T> {}
+
+/// A program and its memory.
+#[derive(Debug)]
+pub(super) struct Plan<T> {
+    program: Program,
+    shard_rows: usize,
+    /// The lanes of each symbol's batch axis.
+    axes: Vec<(Symbol, Vec<Lane<T>>)>,
+    once: Buffers<T>,
+    constants: Vec<AlignedBuf<T>>,
+    pub(super) outputs: Vec<FetchBuf<T>>,
+}
+
+impl<T: Scalar> Plan<T> {
+    /// Allocates the memory that `program` needs for batches of these sizes.
+    pub(super) fn new(program: Program, axes: &[(Symbol, usize)], shard_rows: usize) -> Self {
+        let shard_rows = shard_rows.max(1);
+        let sum_of = |symbol: Symbol, sum: &super::program::SumSpec| {
+            if program.stages[sum.stage].symbol == Some(symbol) { sum.len } else { 0 }
+        };
+        let make = |symbol: Symbol, (first, rows): (usize, usize)| {
+            let keep = |&(s, cols): &(Symbol, usize)| if s == symbol { rows * cols } else { 0 };
+            Lane {
+                first,
+                rows,
+                sums: program.sums.iter().map(|sum| AlignedBuf::zeroed(sum_of(symbol, sum))).collect(),
+                kept: program.kept.iter().map(|k| AlignedBuf::zeroed(keep(k))).collect(),
+                kept_ints: program.kept_ints.iter().map(|k| AlignedBuf::zeroed(keep(k))).collect(),
+            }
+        };
+        let axes: Vec<_> = axes
+            .iter()
+            .map(|&(symbol, rows)| (symbol, lanes(rows, shard_rows).map(|span| make(symbol, span)).collect()))
+            .collect();
+        let once = Buffers {
+            floats: program.once.floats.iter().map(|&len| AlignedBuf::zeroed(len)).collect(),
+            ints: program.once.ints.iter().map(|&len| AlignedBuf::zeroed(len)).collect(),
+        };
+        let constants = program
+            .constants
+            .iter()
+            .map(|values| {
+                let mut buf = AlignedBuf::zeroed(values.len());
+                buf.iter_mut().zip(values).for_each(|(b, &v)| *b = T::of(v));
+                buf
+            })
+            .collect();
+        let outputs = program.fetched.iter().map(FetchBuf::new).collect();
+        Self { program, shard_rows, axes, once, constants, outputs }
+    }
+
+    /// The classes that fed labels must lie in: (feed, number of classes).
+    pub(super) fn classes(&self) -> &[(usize, usize)] {
+        &self.program.classes
+    }
+
+    /// Runs the program: computes, then writes the fetches, then lets the assignments take effect.
+    pub(super) fn run(&mut self, with: With<'_, T>, vars: &mut [Tensor<T>]) {
+        for &(feed, once, ints) in &self.program.fed_once {
+            match with.feeds[feed] {
+                Feed::Floats(x) if !ints => self.once.floats[once].copy_from_slice(x),
+                Feed::Ints(x) if ints => self.once.ints[once].copy_from_slice(x),
+                _ => {}
+            }
+        }
+        self.fetch_variables(vars);
+        let program = take(&mut self.program);
+        for (number, stage) in program.stages.iter().enumerate() {
+            for instr in &stage.before {
+                self.run_once(instr, with, vars);
+            }
+            self.run_shards(&program, number, stage, with, vars);
+        }
+        self.program = program;
+        self.fetch();
+        self.commit(vars);
+    }
+
+    fn run_once(&mut self, instr: &Instr, with: With<'_, T>, vars: &mut [Tensor<T>]) {
+        if let Kernel::Elementwise(pass) = &instr.kernel {
+            return self.run_elementwise(pass, instr, with, vars);
+        }
+        let shared = Shared { backend: with.backend, vars, constants: &self.constants, feeds: with.feeds };
+        with.pool.with_worker(|worker| {
+            let mut store = OnceStore { shared: &shared, once: &mut self.once, scratch: &mut worker.scratch };
+            execute(instr, shared.backend, &mut store);
+        });
+    }
+
+    fn run_elementwise(
+        &mut self,
+        pass: &Elementwise,
+        instr: &Instr,
+        with: With<'_, T>,
+        vars: &mut [Tensor<T>],
+    ) {
+        let mut taken: SmallVec<[AlignedBuf<T>; MAX_OUTPUTS]> =
+            instr.outs.iter().map(|out| take(self.output(out.place, vars))).collect();
+        {
+            let (once, constants) = (&self.once, &self.constants);
+            let read = |operand: &Operand| -> &[T] {
+                match operand.place {
+                    Place::Once(i) => &once.floats[i],
+                    Place::Var(id) => vars[id.index()].data(),
+                    Place::Const(i) => &constants[i],
+                    // A variable that is updated in place is read through the output.
+                    _ => &[],
+                }
+            };
+            let inputs: SmallVec<[&[T]; 16]> = instr.ins[..pass.inputs].iter().map(read).collect();
+            let scalars: SmallVec<[T; 16]> = instr.ins[pass.inputs..].iter().map(|s| read(s)[0]).collect();
+            let arrays = Arrays { inputs: &inputs, scalars: &scalars };
+            let mut outputs: SmallVec<[&mut [T]; MAX_OUTPUTS]> =
+                taken.iter_mut().map(|buf| &mut buf[..]).collect();
+            let pieces = elementwise::pieces(outputs.first().map_or(0, |o| o.len()), with.pool.threads());
+            let mut work: SmallVec<[Piece<'_, T>; 16]> = cut(&mut outputs, pieces);
+            with.pool.for_each(&mut work, &|piece, worker| {
+                pass.run(with.backend, &arrays, &mut piece.outputs, piece.start, &mut worker.scratch);
+            });
+        }
+        for (out, buf) in instr.outs.iter().zip(taken) {
+            *self.output(out.place, vars) = buf;
+        }
+    }
+
+    fn output<'a>(&'a mut self, place: Place, vars: &'a mut [Tensor<T>]) -> &'a mut AlignedBuf<T> {
+        match place {
+            Place::Once(i) => &mut self.once.floats[i],
+            Place::Var(id) => vars[id.index()].buf_mut(),
+            _ => unreachable!("an elementwise pass writes to once buffers and variables, not to {place:?}"),
+        }
+    }
+
+    fn run_shards(
+        &mut self,
+        program: &Program,
+        number: usize,
+        stage: &Stage,
+        with: With<'_, T>,
+        vars: &[Tensor<T>],
+    ) {
+        let Some((_, lanes)) = self.axes.iter_mut().find(|(symbol, _)| stage.symbol == Some(*symbol)) else {
+            return;
+        };
+        let shared = Shared { backend: with.backend, vars, constants: &self.constants, feeds: with.feeds };
+        let (once, shard_rows) = (&self.once, self.shard_rows);
+        with.pool.for_each(lanes, &|lane: &mut Lane<T>, worker| {
+            let rows = shard_rows.min(lane.rows);
+            worker.reserve(
+                program.slots.floats.iter().map(|cols| cols * rows),
+                program.slots.ints.iter().map(|cols| cols * rows),
+            );
+            for (sum, spec) in lane.sums.iter_mut().zip(&program.sums) {
+                if spec.stage == number {
+                    sum.fill(T::zero());
+                }
+            }
+            for first in (0..lane.rows).step_by(shard_rows) {
+                let rows = shard_rows.min(lane.rows - first);
+                let mut store = ShardStore { shared: &shared, once, worker, lane, first, rows };
+                for instr in &stage.per_shard {
+                    execute(instr, shared.backend, &mut store);
+                }
+            }
+        });
+        for (i, spec) in program.sums.iter().enumerate().filter(|(_, spec)| spec.stage == number) {
+            add_up(&mut self.once.floats[spec.into], i, lanes, with.pool);
+        }
+    }
+
+    /// Variables are fetched as they are before the run.
+    fn fetch_variables(&mut self, vars: &[Tensor<T>]) {
+        for (fetched, out) in self.program.fetched.iter().zip(&mut self.outputs) {
+            if let Fetched::Once { operand: Operand { place: Place::Var(id), .. }, .. } = fetched {
+                out.floats.copy_from_slice(vars[id.index()].data());
+            }
+        }
+    }
+
+    fn fetch(&mut self) {
+        for (fetched, out) in self.program.fetched.iter().zip(&mut self.outputs) {
+            match fetched {
+                Fetched::Nothing => {}
+                Fetched::Once { operand, .. } => match operand.place {
+                    Place::Once(i) if operand.ints => out.ints.copy_from_slice(&self.once.ints[i]),
+                    Place::Once(i) => out.floats.copy_from_slice(&self.once.floats[i]),
+                    Place::Const(i) => out.floats.copy_from_slice(&self.constants[i]),
+                    _ => {}
+                },
+                Fetched::Rows { operand, symbol, .. } => {
+                    let Place::Kept(i) = operand.place else { continue };
+                    let lanes = self.axes.iter().filter(|(s, _)| s == symbol).flat_map(|(_, lanes)| lanes);
+                    for lane in lanes {
+                        let window = lane.first * operand.cols..(lane.first + lane.rows) * operand.cols;
+                        if operand.ints {
+                            out.ints[window].copy_from_slice(&lane.kept_ints[i]);
+                        } else {
+                            out.floats[window].copy_from_slice(&lane.kept[i]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, vars: &mut [Tensor<T>]) {
+        for (id, from) in &self.program.commits {
+            let VarId(to) = *id;
+            if let Place::Once(i) = from.place {
+                vars[to].buf_mut().copy_from_slice(&self.once.floats[i]);
+            }
+        }
+    }
+}
+
+impl<T: Scalar> FetchBuf<T> {
+    fn new(fetched: &Fetched) -> Self {
+        let (dims, is_ints, is_value) = match fetched {
+            Fetched::Nothing => (vec![], false, false),
+            Fetched::Rows { operand, dims, .. } | Fetched::Once { operand, dims } => {
+                (dims.clone(), operand.ints, true)
+            }
+        };
+        let len: usize = if is_value { dims.iter().product() } else { 0 };
+        let (floats, ints) = if is_ints { (0, len) } else { (len, 0) };
+        Self { dims, floats: AlignedBuf::zeroed(floats), ints: AlignedBuf::zeroed(ints), is_ints, is_value }
+    }
+}
+
+/// A part of the outputs of an elementwise pass.
+struct Piece<'a, T> {
+    start: usize,
+    outputs: SmallVec<[&'a mut [T]; MAX_OUTPUTS]>,
+}
+
+/// Cuts outputs of equal length into `pieces` parts.
+fn cut<'a, T>(outputs: &'a mut [&mut [T]], pieces: usize) -> SmallVec<[Piece<'a, T>; 16]> {
+    let len = outputs.first().map_or(0, |o| o.len());
+    let step = len.div_ceil(pieces).max(1);
+    let mut parts: SmallVec<[Piece<'a, T>; 16]> =
+        (0..len).step_by(step).map(|start| Piece { start, outputs: SmallVec::new() }).collect();
+    for output in outputs {
+        for (part, slice) in parts.iter_mut().zip(output.chunks_mut(step)) {
+            part.outputs.push(slice);
+        }
+    }
+    parts
+}
+
+/// into ← Σ over the lanes, in their order, of sum number `i`.
+fn add_up<T: Scalar>(into: &mut AlignedBuf<T>, i: usize, lanes: &mut [Lane<T>], pool: &Pool<T>) {
+    if let [lane] = lanes {
+        std::mem::swap(into, &mut lane.sums[i]);
+        return;
+    }
+    let lanes = &*lanes;
+    let pieces = elementwise::pieces(into.len(), pool.threads());
+    let step = into.len().div_ceil(pieces).max(1);
+    let mut parts: SmallVec<[(usize, &mut [T]); 16]> =
+        into.chunks_mut(step).enumerate().map(|(k, part)| (k * step, part)).collect();
+    pool.for_each(&mut parts, &|(start, part), _| {
+        part.copy_from_slice(&lanes[0].sums[i][*start..][..part.len()]);
+        for lane in &lanes[1..] {
+            for (x, &y) in part.iter_mut().zip(&lane.sums[i][*start..]) {
+                *x += y;
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn lanes_cover_every_row_once_and_begin_at_shards(rows in 0usize..100_000, shard_rows in 1usize..600) {
+            let mut next = 0;
+            for (first, n) in lanes(rows, shard_rows) {
+                prop_assert_eq!(first, next);
+                prop_assert!(first % shard_rows == 0 || n == 0);
+                next = first + n;
+            }
+            prop_assert_eq!(next, rows);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Carrying out one instruction on a store: the only place where a plan meets the backend's kernels.
+
+use super::program::{Instr, Kernel, Operand, Place};
+use super::store::{Store, Taken};
+use crate::Scalar;
+use crate::backend::{Backend, reference::fits};
+use crate::graph::Spread;
+use crate::matrix::{MatMut, MatRef};
+use crate::ops::{Binary, Gemm, Labels, Operand as Arg};
+
+/// Runs `instr`. Elementwise passes are run by the plan, which can spread them over threads.
+pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backend<T>, store: &mut S) {
+    let (ins, outs) = (instr.ins.as_slice(), instr.outs.as_slice());
+    match &instr.kernel {
+        Kernel::Load => store.write(&outs[0], |s, out, _| {
+            let x = s.input(&ins[0]);
+            for (i, row) in out.chunks_exact_mut(x.cols().max(1)).enumerate() {
+                x.write_row(i, row);
+            }
+        }),
+        Kernel::Affine { f, bias } => store.write(&outs[0], |s, out, scratch| {
+            let bias = bias.then(|| s.floats(&ins[2]));
+            backend.affine(s.input(&ins[0]), s.matrix(&ins[1]), bias, *f, view(s, &outs[0], out), scratch);
+        }),
+        Kernel::MatMul { ta, tb } => store.write(&outs[0], |s, out, scratch| {
+            let (a, b) = (s.matrix(&ins[0]), s.matrix(&ins[1]));
+            let gemm = Gemm::new(T::one(), a, *ta, b, *tb, T::zero(), view(s, &outs[0], out));
+            backend.gemm(fits(gemm), scratch);
+        }),
+        Kernel::Backpropagate { f } => store.write(&outs[0], |s, out, scratch| {
+            let (dy, w, y) = (s.matrix(&ins[0]), s.matrix(&ins[1]), s.matrix(&ins[2]));
+            backend.backpropagate(dy, w, *f, y, view(s, &outs[0], out), scratch);
+        }),
+        Kernel::AccumulateWeights => store.write(&outs[0], |s, out, scratch| {
+            let dw = view(s, &outs[0], out);
+            backend.accumulate_weights(s.input(&ins[0]), s.matrix(&ins[1]), dw, scratch);
+        }),
+        Kernel::AccumulateRows => store.write(&outs[0], |s, out, _| {
+            begin_sum(&outs[0], out);
+            let x = s.floats(&ins[0]);
+            if let Some(rows) = x.len().checked_div(out.len()) {
+                backend.accumulate_bias(fits(MatRef::new(x, rows, out.len())), out);
+            }
+        }),
+        Kernel::AccumulateAll => store.write(&outs[0], |s, out, _| {
+            begin_sum(&outs[0], out);
+            out[0] += s.floats(&ins[0]).iter().copied().sum::<T>();
+        }),
+        Kernel::CrossEntropy { losses, gradient } => {
+            cross_entropy(ins, outs, (*losses, *gradient), backend, store)
+        }
+        Kernel::Softmax => store.write(&outs[0], |s, out, _| {
+            backend.softmax(s.matrix(&ins[0]), view(s, &outs[0], out));
+        }),
+        Kernel::Unary(f) => store.write(&outs[0], |s, out, _| backend.unary(*f, s.floats(&ins[0]), out)),
+        Kernel::Binary(f, sa, sb) => store.write(&outs[0], |s, out, _| {
+            binary(backend, *f, (s.floats(&ins[0]), *sa), (s.floats(&ins[1]), *sb), out);
+        }),
+        Kernel::SumTail => store.write(&outs[0], |s, out, _| {
+            let x = s.floats(&ins[0]);
+            let run = x.len().checked_div(out.len()).unwrap_or(1).max(1);
+            for (o, run) in out.iter_mut().zip(x.chunks_exact(run)) {
+                *o = run.iter().copied().sum();
+            }
+        }),
+        Kernel::Spread(spread) => {
+            store.write(&outs[0], |s, out, _| spread_over(s.floats(&ins[0]), *spread, out))
+        }
+        Kernel::ArgMax => store.write_ints(&outs[0], |s, out| {
+            for (o, row) in out.iter_mut().zip(s.matrix(&ins[0]).iter_rows()) {
+                *o = argmax(row);
+            }
+        }),
+        Kernel::Equal => store.write_ints(&outs[0], |s, out| {
+            if ins[0].ints {
+                equal(s.ints(&ins[0]), s.ints(&ins[1]), out);
+            } else {
+                equal(s.floats(&ins[0]), s.floats(&ins[1]), out);
+            }
+        }),
+        Kernel::OneHot => store.write(&outs[0], |s, out, _| {
+            out.fill(T::zero());
+            for (row, &c) in out.chunks_exact_mut(outs[0].cols.max(1)).zip(s.ints(&ins[0])) {
+                if let Some(hot) = usize::try_from(c).ok().and_then(|c| row.get_mut(c)) {
+                    *hot = T::one();
+                }
+            }
+        }),
+        Kernel::Cast { to_bool } => cast(&ins[0], &outs[0], *to_bool, store),
+        Kernel::Elementwise(_) => unreachable!("elementwise passes are run by the plan"),
+    }
+}
+
+fn view<'a, T: Scalar, S: Store<T>>(store: &S, operand: &Operand, elements: &'a mut [T]) -> MatMut<'a, T> {
+    fits(MatMut::new(elements, store.extent(operand), operand.cols))
+}
+
+/// A lane's sums are zeroed before its first shard; a sum that is computed once begins here.
+fn begin_sum<T: Scalar>(operand: &Operand, out: &mut [T]) {
+    if let Place::Once(_) = operand.place {
+        out.fill(T::zero());
+    }
+}
+
+/// Both outputs come from one pass over the logits.
+fn cross_entropy<T: Scalar, S: Store<T>>(
+    ins: &[Operand],
+    outs: &[Operand],
+    (losses, gradient): (bool, bool),
+    backend: &dyn Backend<T>,
+    store: &mut S,
+) {
+    let mut taken_losses = losses.then(|| Taken::new(store, &outs[0]));
+    let mut taken_gradient = gradient.then(|| Taken::new(store, &outs[usize::from(losses)]));
+    let labels = if ins[1].ints {
+        Labels::Classes(store.ints(&ins[1]))
+    } else {
+        Labels::Probabilities(store.matrix(&ins[1]))
+    };
+    let scale = ins.get(2).map_or(T::one(), |scale| store.floats(scale)[0]);
+    backend.softmax_cross_entropy(
+        store.matrix(&ins[0]),
+        labels,
+        taken_losses.as_mut().map(Taken::elements),
+        taken_gradient.as_mut().map(|dx| (scale, view(store, dx.operand, dx.elements()))),
+    );
+    for taken in taken_losses.into_iter().chain(taken_gradient) {
+        taken.give_back(store);
+    }
+}
+
+fn binary<T: Scalar>(
+    backend: &dyn Backend<T>,
+    f: Binary,
+    a: (&[T], Spread),
+    b: (&[T], Spread),
+    out: &mut [T],
+) {
+    // The output is cut into runs in which each operand is a slice or a single number.
+    let run_of = |(x, spread): (&[T], Spread), whole: usize| match spread {
+        Spread::Same | Spread::Scalar => whole,
+        Spread::Suffix => x.len(),
+        Spread::Prefix(_) => whole.checked_div(x.len()).unwrap_or(0),
+    };
+    let whole = out.len();
+    let run = run_of(a, whole).min(run_of(b, whole)).max(1);
+    for (i, out) in out.chunks_mut(run).enumerate() {
+        backend.binary(
+            f,
+            argument(a, i * run, out.len(), whole),
+            argument(b, i * run, out.len(), whole),
+            out,
+        );
+    }
+}
+
+/// The part of a spread operand that goes with `len` elements of the output from `start` on.
+fn argument<T: Scalar>((x, spread): (&[T], Spread), start: usize, len: usize, whole: usize) -> Arg<'_, T> {
+    match spread {
+        Spread::Same => Arg::Slice(&x[start..][..len]),
+        Spread::Scalar => Arg::Splat(x[0]),
+        Spread::Suffix => Arg::Slice(&x[start % x.len()..][..len]),
+        Spread::Prefix(_) => Arg::Splat(x[start / (whole / x.len())]),
+    }
+}
+
+fn spread_over<T: Scalar>(x: &[T], spread: Spread, out: &mut [T]) {
+    match spread {
+        Spread::Same => out.copy_from_slice(x),
+        Spread::Scalar => out.fill(x[0]),
+        Spread::Suffix => out.chunks_exact_mut(x.len().max(1)).for_each(|row| row.copy_from_slice(x)),
+        Spread::Prefix(_) => {
+            let run = out.len().checked_div(x.len()).unwrap_or(1).max(1);
+            out.chunks_exact_mut(run).zip(x).for_each(|(row, &x)| row.fill(x));
+        }
+    }
+}
+
+/// The index of the largest element, the first of equals; 0 where nothing can be compared.
+fn argmax<T: Scalar>(row: &[T]) -> i32 {
+    let mut best = 0;
+    for (j, v) in row.iter().enumerate() {
+        if *v > row[best] || row[best].is_nan() && !v.is_nan() {
+            best = j;
+        }
+    }
+    best as i32
+}
+
+fn equal<E: PartialEq>(a: &[E], b: &[E], out: &mut [i32]) {
+    for ((o, a), b) in out.iter_mut().zip(a).zip(b) {
+        *o = i32::from(a == b);
+    }
+}
+
+fn cast<T: Scalar, S: Store<T>>(from: &Operand, to: &Operand, to_bool: bool, store: &mut S) {
+    match (from.ints, to.ints) {
+        (true, false) => store.write(to, |s, out, _| {
+            out.iter_mut().zip(s.ints(from)).for_each(|(o, &x)| *o = T::of(f64::from(x)));
+        }),
+        (false, true) => store.write_ints(to, |s, out| {
+            let convert = |x: T| if to_bool { i32::from(x != T::zero()) } else { x.wide() as i32 };
+            out.iter_mut().zip(s.floats(from)).for_each(|(o, &x)| *o = convert(x));
+        }),
+        (true, true) => store.write_ints(to, |s, out| {
+            out.iter_mut()
+                .zip(s.ints(from))
+                .for_each(|(o, &x)| *o = if to_bool { i32::from(x != 0) } else { x });
+        }),
+        (false, false) => store.write(to, |s, out, _| out.copy_from_slice(s.floats(from))),
+    }
+}

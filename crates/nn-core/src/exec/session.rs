@@ -1,0 +1,306 @@
+//! The session: variables, plans, threads.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::lower::lower;
+use super::plan::{FetchBuf, Plan, With};
+use super::pool::Pool;
+use super::value::{Feed, Tensor};
+use crate::backend::{Backend, Description};
+use crate::graph::{DType, Graph, Node, Op, Symbol, VarId};
+use crate::{Error, Result, Scalar};
+
+/// How a session runs.
+#[derive(Debug, Clone)]
+pub struct SessionOptions<T> {
+    /// The kernels.
+    pub backend: Arc<dyn Backend<T>>,
+    /// How many threads compute, 1 or more.
+    pub threads: usize,
+    /// What the variables' first values are drawn from.
+    pub seed: u64,
+}
+
+impl<T: Scalar> SessionOptions<T> {
+    /// The given backend, one thread for each processor that this process may use, seed 0.
+    pub fn new(backend: Arc<dyn Backend<T>>) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { backend, threads, seed: 0 }
+    }
+}
+
+/// The values of a graph's variables, and what runs fetches over it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use nn_core::backend::Naive;
+/// use nn_core::exec::{Session, SessionOptions};
+/// use nn_core::graph::Graph;
+/// use nn_core::init::Initializer;
+/// use nn_core::matrix::MatRef;
+///
+/// let mut g = Graph::new();
+/// let x = g.placeholder("x", &[None, Some(2)])?;
+/// let w = g.variable("w", &[2, 1], Initializer::Constant(0.5))?;
+/// let y = g.matmul(x, w)?;
+///
+/// let mut session = Session::<f64>::new(g, SessionOptions::new(Arc::new(Naive)))?;
+/// let rows = [1.0, 2.0, 3.0, 4.0];
+/// let out = session.run(&[y], &[(x, MatRef::new(&rows, 2, 2)?.into())])?;
+/// assert_eq!((out.dims(0), out.floats(0)?), ([2, 1].as_slice(), [1.5, 3.5].as_slice()));
+///
+/// let error = session.run(&[y], &[]).unwrap_err().to_string();
+/// assert!(error.contains("placeholder \"x\""), "{error}");
+/// # Ok::<(), nn_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Session<T> {
+    graph: Graph,
+    backend: Arc<dyn Backend<T>>,
+    vars: Vec<Tensor<T>>,
+    plans: Vec<(Key, Plan<T>)>,
+    pool: Pool<T>,
+}
+
+/// What a plan was compiled for: the fetches, the placeholders fed, and the rows of each batch axis.
+#[derive(Debug, PartialEq)]
+struct Key {
+    fetches: Vec<Node>,
+    feeds: Vec<Node>,
+    axes: Vec<(Symbol, usize)>,
+}
+
+/// Batch axes and their rows, as the feeds of a run have them.
+type Axes = SmallVec<[(Symbol, usize); 4]>;
+
+impl<T: Scalar> Session<T> {
+    /// A session over `graph`, with every variable at its initial value.
+    ///
+    /// # Errors
+    /// If the threads can't be started, or an initialiser does not fit its variable.
+    pub fn new(graph: Graph, options: SessionOptions<T>) -> Result<Self> {
+        let pool = Pool::new(options.threads)?;
+        let mut vars = Vec::with_capacity(graph.variables().len());
+        for (stream, variable) in graph.variables().iter().enumerate() {
+            let values = variable.initializer.values(&variable.dims, options.seed, stream as u64)?;
+            let values: Vec<T> = values.into_iter().map(T::of).collect();
+            vars.push(Tensor::new(&variable.dims, &values)?);
+        }
+        Ok(Self { graph, backend: options.backend, vars, plans: Vec::new(), pool })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// What runs the kernels.
+    pub fn backend(&self) -> &Arc<dyn Backend<T>> {
+        &self.backend
+    }
+
+    /// A description of what runs the kernels.
+    pub fn description(&self) -> Description {
+        self.backend.describe()
+    }
+
+    /// How many threads compute.
+    pub fn threads(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// The value of a variable.
+    pub fn variable(&self, id: VarId) -> &Tensor<T> {
+        &self.vars[id.index()]
+    }
+
+    /// Replaces the value of a variable.
+    ///
+    /// # Errors
+    /// If `value` has other dimensions.
+    pub fn set_variable(&mut self, id: VarId, value: &[T], dims: &[usize]) -> Result<()> {
+        let variable = self.graph.var(id);
+        if variable.dims != dims {
+            return Err(Error::shape(format_args!(
+                "variable \"{}\" has the shape {:?}, the new value has {dims:?}",
+                variable.name, variable.dims
+            )));
+        }
+        self.vars[id.index()] = Tensor::new(dims, value)?;
+        Ok(())
+    }
+
+    /// Computes `fetches`, and nothing that none of them needs, from the values fed to placeholders. Variables read as
+    /// they were before the run; assignments among the fetches take effect together when everything is computed.
+    ///
+    /// The outputs borrow buffers that the next run overwrites.
+    ///
+    /// # Errors
+    /// If a placeholder that a fetch depends on is not fed, or is fed a value of another shape or type; nothing has
+    /// been computed or changed then.
+    pub fn run(&mut self, fetches: &[Node], feeds: &[(Node, Feed<'_, T>)]) -> Result<Outputs<'_, T>> {
+        let axes = self.check_feeds(feeds)?;
+        let fits = |key: &Key| {
+            key.fetches == fetches
+                && key.axes == *axes
+                && key.feeds.iter().eq(feeds.iter().map(|(node, _)| node))
+        };
+        let found = self.plans.iter().position(|(key, _)| fits(key));
+        let number = match found {
+            Some(number) => number,
+            None => self.compile(fetches, feeds, &axes)?,
+        };
+        let plan = &mut self.plans[number].1;
+        check_classes(&self.graph, plan.classes(), feeds)?;
+        let values: SmallVec<[Feed<'_, T>; 8]> = feeds.iter().map(|(_, feed)| *feed).collect();
+        plan.run(With { backend: &*self.backend, feeds: &values, pool: &self.pool }, &mut self.vars);
+        Ok(Outputs { values: &plan.outputs })
+    }
+
+    fn compile(&mut self, fetches: &[Node], feeds: &[(Node, Feed<'_, T>)], axes: &Axes) -> Result<usize> {
+        if let Some(stranger) = fetches.iter().find(|f| f.index() >= self.graph.nodes().len()) {
+            return Err(Error::invalid(format_args!(
+                "run: fetch {stranger:?} is not a node of this session's graph"
+            )));
+        }
+        let fed: Vec<Node> = feeds.iter().map(|(node, _)| *node).collect();
+        let rows = |symbol| axes.iter().find(|(s, _)| *s == symbol).map(|(_, rows)| *rows);
+        let program = lower(&self.graph, fetches, &fed, &rows)?;
+        let plan = Plan::new(program, axes, self.backend.shard_rows());
+        self.plans.push((Key { fetches: fetches.to_vec(), feeds: fed, axes: axes.to_vec() }, plan));
+        Ok(self.plans.len() - 1)
+    }
+
+    /// Checks every feed against its placeholder, and finds the rows of each batch axis.
+    fn check_feeds(&self, feeds: &[(Node, Feed<'_, T>)]) -> Result<Axes> {
+        let mut axes = Axes::new();
+        for (node, feed) in feeds {
+            let data = self.graph.nodes().get(node.index()).filter(|data| data.op == Op::Placeholder);
+            let Some(data) = data else {
+                return Err(Error::invalid(format_args!(
+                    "run: a value was fed to {node:?}, which is not a placeholder"
+                )));
+            };
+            let shape = self.graph.shape(*node);
+            let row_len = shape.row_len();
+            let (rows, fits) = match (feed, data.dtype, shape.batch()) {
+                (Feed::Input(x), DType::Float, Some(_)) => (x.rows(), x.cols() == row_len),
+                (Feed::Floats(x), DType::Float, None) => (0, x.len() == row_len),
+                (Feed::Ints(x), DType::Int | DType::Bool, Some(_)) => {
+                    (x.len() / row_len.max(1), x.len().is_multiple_of(row_len.max(1)))
+                }
+                (Feed::Ints(x), DType::Int | DType::Bool, None) => (0, x.len() == row_len),
+                _ => (0, false),
+            };
+            if !fits {
+                return Err(Error::shape(format_args!(
+                    "run: placeholder \"{}\" is {} {shape}, it was fed {}",
+                    data.name,
+                    data.dtype.name(),
+                    describe(feed)
+                )));
+            }
+            let Some(symbol) = shape.batch() else { continue };
+            match axes.iter().find(|(s, _)| *s == symbol) {
+                Some(&(_, others)) if others != rows => {
+                    return Err(Error::shape(format_args!(
+                        "run: placeholder \"{}\" was fed {rows} rows, another of the same batch axis {others}",
+                        data.name
+                    )));
+                }
+                Some(_) => {}
+                None => axes.push((symbol, rows)),
+            }
+        }
+        Ok(axes)
+    }
+}
+
+/// What was fed, in the words of an error message.
+#[cold]
+fn describe<T: Scalar>(feed: &Feed<'_, T>) -> String {
+    match feed {
+        Feed::Input(x) => format!("a batch of {} rows of {}", x.rows(), x.cols()),
+        Feed::Ints(x) => format!("{} ints", x.len()),
+        Feed::Floats(x) => format!("{} floats without a batch axis", x.len()),
+    }
+}
+
+/// Class indices must be classes.
+fn check_classes<T>(graph: &Graph, classes: &[(usize, usize)], feeds: &[(Node, Feed<'_, T>)]) -> Result<()> {
+    for &(feed, classes) in classes {
+        let (node, Feed::Ints(labels)) = &feeds[feed] else { continue };
+        let out_of_range = |&c: &i32| usize::try_from(c).map_or(true, |c| c >= classes);
+        if let Some(row) = labels.iter().position(out_of_range) {
+            return Err(Error::invalid(format_args!(
+                "run: placeholder \"{}\" was fed class {} in row {row}, expected 0 to {}",
+                graph.node(*node).name,
+                labels[row],
+                classes - 1
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The values of a run's fetches, in their order.
+#[derive(Debug)]
+pub struct Outputs<'s, T> {
+    values: &'s [FetchBuf<T>],
+}
+
+impl<'s, T: Scalar> Outputs<'s, T> {
+    fn value(&self, i: usize) -> Result<&'s FetchBuf<T>> {
+        self.values.get(i).filter(|v| v.is_value).ok_or_else(|| {
+            Error::invalid(format_args!(
+                "outputs: fetch {i} has no value ({} were fetched; assignments and groups have none)",
+                self.values.len()
+            ))
+        })
+    }
+
+    /// The dimensions of fetch `i`; none for a scalar and for what has no value.
+    pub fn dims(&self, i: usize) -> &'s [usize] {
+        self.values.get(i).map_or(&[], |v| &v.dims)
+    }
+
+    /// The elements of fetch `i`, row-major.
+    ///
+    /// # Errors
+    /// If it holds no floats.
+    pub fn floats(&self, i: usize) -> Result<&'s [T]> {
+        match self.value(i)? {
+            v if v.is_ints => {
+                Err(Error::invalid(format_args!("outputs: fetch {i} holds ints; ask for ints({i})")))
+            }
+            v => Ok(&v.floats),
+        }
+    }
+
+    /// The elements of fetch `i`, integers or (0 and 1) outcomes of comparisons.
+    ///
+    /// # Errors
+    /// If it holds floats.
+    pub fn ints(&self, i: usize) -> Result<&'s [i32]> {
+        match self.value(i)? {
+            v if v.is_ints => Ok(&v.ints),
+            _ => Err(Error::invalid(format_args!("outputs: fetch {i} holds floats; ask for floats({i})"))),
+        }
+    }
+
+    /// The value of fetch `i`, a float scalar.
+    ///
+    /// # Errors
+    /// If it is not one.
+    pub fn scalar(&self, i: usize) -> Result<T> {
+        match self.floats(i)? {
+            &[x] => Ok(x),
+            _ => Err(Error::invalid(format_args!(
+                "outputs: fetch {i} has the shape {:?}, not a scalar's",
+                self.dims(i)
+            ))),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Models: a description of layers, compiled to a [`Network`] that trains, tests and predicts batch by batch.
+
+mod network;
+mod sequential;
+
+pub use network::{BatchStats, Endpoints, NamedTensor, Network};
+pub use sequential::Sequential;
