@@ -5,7 +5,7 @@ use super::pack::{LanesAre, Source, pack, packed_len};
 use super::tile::{self, MAX_TILE};
 use super::vector::{Element, Kernel, On, Vector};
 use crate::matrix::{MatMut, MatRef, Scratch};
-use crate::ops::{Activation, Trans};
+use crate::ops::{Activation, Gemm, GemmParts, Trans};
 
 /// Most steps of the sum in one block (KC). A panel of B of this depth (16 columns of `f32`: 24 KiB) stays in the L1
 /// cache while all of A's panels pass by.
@@ -57,6 +57,15 @@ pub(super) struct Product<'a, T> {
     pub(super) k: usize,
     pub(super) finish: Finish<'a, T>,
     pub(super) scratch: &'a mut Scratch<T>,
+}
+
+impl<'a, T: Element> Product<'a, T> {
+    /// From a checked gemm.
+    pub(super) fn new(gemm: Gemm<'a, T>, finish: Finish<'a, T>, scratch: &'a mut Scratch<T>) -> Self {
+        let k = gemm.k();
+        let GemmParts { alpha, a, ta, b, tb, beta, c } = gemm.into_parts();
+        Self { alpha, a: Source::Matrix(a), ta, b, tb, beta, c, k, finish, scratch }
+    }
 }
 
 /// `total` cut into as few equal pieces of at most `most` as it takes; the length of a piece, a multiple of `unit`.

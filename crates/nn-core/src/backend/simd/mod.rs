@@ -9,6 +9,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod elementwise;
 mod gemm;
 mod isa;
 mod math;
@@ -17,19 +18,28 @@ mod neon;
 mod pack;
 mod peak;
 mod portable;
+mod softmax;
+mod sparse;
 mod tile;
 mod vector;
 
 pub use self::isa::Isa;
 pub use self::peak::Peak;
 
+use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product};
 use self::pack::Source;
+use self::softmax::{CrossEntropy, Softmax};
+use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On};
-use super::{Backend, Description};
-use crate::matrix::Scratch;
-use crate::ops::{Gemm, GemmParts};
+use super::{Backend, Description, reference};
+use crate::matrix::{InputRef, MatMut, MatRef, Scratch};
+use crate::ops::{Activation, Binary, Gemm, Labels, Operand, Trans, Unary};
 use crate::{Error, Result};
+
+/// Density below which the sparse products of the first layer (forward and backward together) take less time than the
+/// dense ones.
+const SPARSE_BELOW: f64 = 0.4;
 
 /// Our own kernels, on one instruction set that this CPU has.
 ///
@@ -141,10 +151,132 @@ impl<T: Element> Backend<T> for Simd {
     }
 
     fn gemm(&self, gemm: Gemm<'_, T>, scratch: &mut Scratch<T>) {
-        let k = gemm.k();
-        let GemmParts { alpha, a, ta, b, tb, beta, c } = gemm.into_parts();
-        let a = Source::Matrix(a);
-        self.run(Product { alpha, a, ta, b, tb, beta, c, k, finish: Finish::Nothing, scratch });
+        self.run(Product::new(gemm, Finish::Nothing, scratch));
+    }
+
+    fn prefers_sparse(&self, density: f64) -> bool {
+        density < SPARSE_BELOW
+    }
+
+    fn affine(
+        &self,
+        x: InputRef<'_, T>,
+        w: MatRef<'_, T>,
+        bias: Option<&[T]>,
+        f: Activation,
+        y: MatMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        assert!(
+            x.rows() == y.rows() && x.cols() == w.rows() && w.cols() == y.cols(),
+            "affine: [{}, {}] · [{}, {}] → [{}, {}]",
+            x.rows(),
+            x.cols(),
+            w.rows(),
+            w.cols(),
+            y.rows(),
+            y.cols()
+        );
+        assert!(bias.is_none_or(|bias| bias.len() == y.cols()), "affine: length of the bias");
+        let finish = Finish::Activate(f, bias);
+        if let InputRef::Sparse(x) = x {
+            return self.run(SparseProduct { x, w, finish, y, scratch });
+        }
+        Source::with(x, |a| {
+            let (alpha, beta, k) = (T::one(), T::zero(), w.rows());
+            self.run(Product {
+                alpha,
+                a,
+                ta: Trans::No,
+                b: w,
+                tb: Trans::No,
+                beta,
+                c: y,
+                k,
+                finish,
+                scratch,
+            });
+        });
+    }
+
+    fn accumulate_weights(
+        &self,
+        x: InputRef<'_, T>,
+        delta: MatRef<'_, T>,
+        dw: MatMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        assert!(
+            x.rows() == delta.rows() && x.cols() == dw.rows() && delta.cols() == dw.cols(),
+            "accumulate_weights: [{}, {}]ᵀ · [{}, {}] → [{}, {}]",
+            x.rows(),
+            x.cols(),
+            delta.rows(),
+            delta.cols(),
+            dw.rows(),
+            dw.cols()
+        );
+        if let InputRef::Sparse(x) = x {
+            return self.run(SparseOuter { x, delta, dw, scratch });
+        }
+        Source::with(x, |a| {
+            let (one, k, finish) = (T::one(), delta.rows(), Finish::Nothing);
+            let (ta, tb) = (Trans::Yes, Trans::No);
+            self.run(Product { alpha: one, a, ta, b: delta, tb, beta: one, c: dw, k, finish, scratch });
+        });
+    }
+
+    fn backpropagate(
+        &self,
+        dy: MatRef<'_, T>,
+        w: MatRef<'_, T>,
+        f: Activation,
+        output: MatRef<'_, T>,
+        delta: MatMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        assert!(
+            output.rows() == delta.rows() && output.cols() == delta.cols(),
+            "backpropagate: output [{}, {}], δ [{}, {}]",
+            output.rows(),
+            output.cols(),
+            delta.rows(),
+            delta.cols()
+        );
+        let gemm = reference::fits(Gemm::new(T::one(), dy, Trans::No, w, Trans::Yes, T::zero(), delta));
+        self.run(Product::new(gemm, Finish::Slope(f, output), scratch));
+    }
+
+    fn accumulate_bias(&self, delta: MatRef<'_, T>, db: &mut [T]) {
+        self.run(SumRows { delta, db });
+    }
+
+    fn activate(&self, f: Activation, x: &mut [T]) {
+        if f != Activation::Linear {
+            self.run(Activate { f, x });
+        }
+    }
+
+    fn unary(&self, f: Unary, x: &[T], y: &mut [T]) {
+        self.run(OfOne { f, x, y });
+    }
+
+    fn binary(&self, f: Binary, a: Operand<'_, T>, b: Operand<'_, T>, y: &mut [T]) {
+        self.run(OfTwo { f, a, b, y });
+    }
+
+    fn softmax(&self, x: MatRef<'_, T>, p: MatMut<'_, T>) {
+        self.run(Softmax { x, p });
+    }
+
+    fn softmax_cross_entropy(
+        &self,
+        logits: MatRef<'_, T>,
+        labels: Labels<'_, T>,
+        losses: Option<&mut [T]>,
+        gradient: Option<(T, MatMut<'_, T>)>,
+    ) {
+        self.run(CrossEntropy { logits, labels, losses, gradient });
     }
 }
 

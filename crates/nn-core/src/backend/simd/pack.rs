@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::Scalar;
-use crate::matrix::{Bytes, DenseRows, MatRef};
+use crate::matrix::{Bytes, DenseRows, InputRef, MatRef};
 
 /// A matrix that gemm reads, in whatever form it comes.
 #[derive(Debug, Clone, Copy)]
@@ -20,9 +20,18 @@ pub(super) enum Source<'a, T> {
     Bytes(Bytes<'a, T>, &'a [T; 256]),
 }
 
-/// The number that each byte stands for: byte / divisor, by the same division as everywhere else.
-pub(super) fn byte_table<T: Scalar>(divisor: T) -> [T; 256] {
-    std::array::from_fn(|byte| T::of_byte(byte as u8) / divisor)
+impl<'a, T: Scalar> Source<'a, T> {
+    /// Calls `body` with the rows of `x`, which are not sparse ones.
+    pub(super) fn with<R>(x: InputRef<'a, T>, body: impl FnOnce(Source<'_, T>) -> R) -> R {
+        match x {
+            InputRef::Dense(rows) => body(Source::Rows(rows)),
+            InputRef::Bytes(bytes) => {
+                let table = std::array::from_fn(|byte| T::of_byte(byte as u8) / bytes.divisor());
+                body(Source::Bytes(bytes, &table))
+            }
+            InputRef::Sparse(_) => unreachable!("sparse rows have products of their own"),
+        }
+    }
 }
 
 /// What the lanes of a packed matrix are in the stored one.

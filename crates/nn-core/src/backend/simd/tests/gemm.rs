@@ -32,12 +32,15 @@ impl<T: Element> Stored<T> {
     }
 }
 
+/// m, n and k.
+type Size = (usize, usize, usize);
+
 /// α op(A) op(B) + β C at a given size, in all four forms.
 struct Sizes {
     alpha: f64,
     beta: f64,
     /// m, n and k as told from the register tile (rows, columns).
-    sizes: fn((usize, usize)) -> Vec<(usize, usize, usize)>,
+    sizes: fn((usize, usize)) -> Vec<Size>,
 }
 
 impl Check for Sizes {
@@ -109,7 +112,7 @@ impl Check for Sizes {
 }
 
 /// Everything from nothing to a little more than two tiles, in rows and columns.
-fn around_the_tile((mr, nr): (usize, usize)) -> Vec<(usize, usize, usize)> {
+fn around_the_tile((mr, nr): (usize, usize)) -> Vec<Size> {
     let mut sizes = Vec::new();
     for m in [0, 1, 2, mr - 1, mr, mr + 1, 2 * mr + 1] {
         for n in [0, 1, 3, 10, nr - 1, nr, nr + 1, 2 * nr + 5] {

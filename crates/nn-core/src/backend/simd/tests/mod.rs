@@ -1,6 +1,8 @@
 //! Every kernel on every vector: those that this CPU has, and the shapes of the others in plain Rust.
 
+mod elementwise;
 mod gemm;
+mod layers;
 
 use std::marker::PhantomData;
 

@@ -1,0 +1,131 @@
+//! Functions of one element at a time, a vector of them at once. The tail of a slice goes through the same
+//! instructions, filled up, so that an element's value does not depend on its place.
+
+use super::vector::{Element, Kernel, On, Vector};
+use crate::matrix::MatRef;
+use crate::ops::{Activation, Binary, Operand, Unary};
+
+/// x ← f(x)
+pub(super) struct Activate<'a, T> {
+    pub(super) f: Activation,
+    pub(super) x: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for Activate<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        for x in self.x.chunks_mut(V::LANES) {
+            on.store_part(on.activation(self.f, on.load_part(x, T::zero())), x);
+        }
+    }
+}
+
+/// y ← f(x)
+pub(super) struct OfOne<'a, T> {
+    pub(super) f: Unary,
+    pub(super) x: &'a [T],
+    pub(super) y: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for OfOne<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        assert_eq!(self.x.len(), self.y.len(), "unary {}: lengths", self.f.name());
+        let (zero, one, minus_one) = (on.zero(), on.splat(T::one()), on.splat(-T::one()));
+        for (x, y) in self.x.chunks(V::LANES).zip(self.y.chunks_mut(V::LANES)) {
+            let v = on.load_part(x, T::zero());
+            let value = match self.f {
+                Unary::Neg => v.mul(minus_one),
+                Unary::Exp => on.exp(v),
+                Unary::Sqrt => v.sqrt(),
+                Unary::Square => v.mul(v),
+                Unary::Abs => v.abs(),
+                Unary::Sign => zero.select_lt(v, one, v.select_lt(zero, minus_one, v.mul(zero))),
+                Unary::Activation(f) => on.activation(f, v),
+                Unary::Log => each(on, v, v, |x, _| self.f.eval(x)),
+            };
+            on.store_part(value, y);
+        }
+    }
+}
+
+/// y ← f(a, b)
+pub(super) struct OfTwo<'a, T> {
+    pub(super) f: Binary,
+    pub(super) a: Operand<'a, T>,
+    pub(super) b: Operand<'a, T>,
+    pub(super) y: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for OfTwo<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        let n = self.y.len();
+        for operand in [&self.a, &self.b] {
+            if let Operand::Slice(x) = operand {
+                assert_eq!(x.len(), n, "binary {}: lengths", self.f.name());
+            }
+        }
+        for (at, y) in self.y.chunks_mut(V::LANES).enumerate() {
+            let (at, len) = (at * V::LANES, y.len());
+            let (a, b) = (operand(on, &self.a, at, len), operand(on, &self.b, at, len));
+            let value = match self.f {
+                Binary::Add => a.add(b),
+                Binary::Sub => a.sub(b),
+                Binary::Mul => a.mul(b),
+                Binary::Div => a.div(b),
+                Binary::Maximum => a.select_lt(b, b, a),
+                Binary::Minimum => b.select_lt(a, b, a),
+                Binary::Slope(f) => on.slope(f, a, b),
+                Binary::Pow => each(on, a, b, |a, b| self.f.eval(a, b)),
+            };
+            on.store_part(value, y);
+        }
+    }
+}
+
+/// The elements `at .. at + len` of an operand.
+#[inline(always)]
+fn operand<V: Vector>(on: On<V>, x: &Operand<'_, V::T>, at: usize, len: usize) -> V {
+    match *x {
+        Operand::Slice(x) => on.load_part(&x[at..at + len], V::T::default()),
+        Operand::Splat(x) => on.splat(x),
+    }
+}
+
+/// A function that there is only in scalar form, lane by lane.
+#[inline(always)]
+fn each<V: Vector>(on: On<V>, a: V, b: V, f: impl Fn(V::T, V::T) -> V::T) -> V {
+    let (mut a, b) = (on.lanes(a), on.lanes(b));
+    for (a, &b) in a.iter_mut().zip(&b).take(V::LANES) {
+        *a = f(*a, b);
+    }
+    on.load(&a)
+}
+
+/// db ← db + Σᵢ δᵢ, row after row
+pub(super) struct SumRows<'a, T> {
+    pub(super) delta: MatRef<'a, T>,
+    pub(super) db: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for SumRows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        assert_eq!(self.delta.cols(), self.db.len(), "accumulate_bias: columns of δ and length of db");
+        for row in self.delta.iter_rows() {
+            for (db, delta) in self.db.chunks_mut(V::LANES).zip(row.chunks(V::LANES)) {
+                let sum = on.load_part(db, T::zero()).add(on.load_part(delta, T::zero()));
+                on.store_part(sum, db);
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Elementwise functions against the scalar ones, and softmax against its reference.
+
+use super::super::elementwise::{Activate, OfOne, OfTwo, SumRows};
+use super::super::softmax::{CrossEntropy, Softmax};
+use super::super::vector::Element;
+use super::{Check, Runner, everywhere, numbers};
+use crate::Scalar;
+use crate::backend::reference::{self, fits};
+use crate::matrix::{MatMut, MatRef};
+use crate::ops::{Activation, Binary, Labels, Operand, Unary};
+
+const ACTIVATIONS: [Activation; 4] =
+    [Activation::Linear, Activation::Tanh, Activation::Relu, Activation::Sigmoid];
+
+/// How far `got` is from `want`, in units in the last place of the element type at `want`.
+fn ulps<T: Scalar>(got: T, want: f64) -> f64 {
+    let nearest = T::of(want);
+    if got == nearest || (got.is_nan() && nearest.is_nan()) {
+        return 0.0;
+    }
+    // ε · the power of two below, but no less than the smallest number there is.
+    let magnitude = want.abs().max(T::min_positive_value().wide());
+    let ulp = T::EPSILON.wide() * magnitude.log2().floor().exp2();
+    (got.wide() - want).abs() / ulp
+}
+
+/// What the documentation of `math` states, over a fine grid of the whole range in which the result varies.
+struct Accuracy;
+
+impl Check for Accuracy {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        let steps = 200_000;
+        let mut grid: Vec<T> = (-steps..=steps)
+            .map(|i| {
+                // Half of it linear, half of it by powers of ten down to the smallest numbers.
+                let s = f64::from(i) / f64::from(steps);
+                if i % 2 == 0 {
+                    T::of(s * 760.0)
+                } else {
+                    T::of(10f64.powf(-300.0 * s.abs()) * s.signum() * 25.0)
+                }
+            })
+            .collect();
+        grid.extend(numbers::<T>(7, 100_000).iter().map(|&x| x * T::of(12.0)));
+        for (f, most) in [
+            (Unary::Exp, 2.0),
+            (Unary::Activation(Activation::Tanh), 3.0),
+            (Unary::Activation(Activation::Sigmoid), 3.0),
+        ] {
+            let mut y = vec![T::zero(); grid.len()];
+            on.run(OfOne { f, x: &grid, y: &mut y });
+            // f64's own functions are within 1 unit of the truth, which the bounds have room for.
+            let error = |x: T, y: T| {
+                let want = f.eval(x.wide());
+                // 1 / (1 + e⁻ˣ), in scalars too, is 0 where e⁻ˣ is infinite: below the smallest normal number.
+                let lost = f != Unary::Exp && want.abs() < T::min_positive_value().wide() && y == T::zero();
+                if lost { 0.0 } else { ulps(y, want) }
+            };
+            let worst =
+                grid.iter().zip(&y).map(|(&x, &y)| (error(x, y), x)).fold((0.0, T::zero()), |worst, here| {
+                    if here.0 > worst.0 || here.0.is_nan() { here } else { worst }
+                });
+            println!(
+                "{name}: {}: at most {:.2} units in the last place, at {:e}",
+                f.name(),
+                worst.0,
+                worst.1
+            );
+            assert!(worst.0 <= most, "{name}: {} errs by {} units at {:e}", f.name(), worst.0, worst.1);
+        }
+    }
+}
+
+#[test]
+fn exp_tanh_and_sigmoid_err_by_no_more_than_is_stated() {
+    everywhere(&Accuracy);
+}
+
+/// Every function of one or two arguments, of every length around a vector's, with numbers of every kind.
+struct Functions;
+
+impl Check for Functions {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        let special = [
+            T::zero(),
+            -T::zero(),
+            T::one(),
+            -T::one(),
+            T::nan(),
+            T::infinity(),
+            T::neg_infinity(),
+            T::max_value(),
+            T::min_value(),
+            T::min_positive_value(),
+            T::of(88.8),
+            T::of(-103.0),
+        ];
+        let mut a: Vec<T> = special.iter().flat_map(|&x| [x; 12]).collect();
+        let mut b: Vec<T> = special.iter().cycle().take(a.len()).copied().collect();
+        a.extend(numbers::<T>(1, 53).iter().map(|&x| x * T::of(3.0)));
+        b.extend(numbers::<T>(2, 53).iter().map(|&x| x * T::of(3.0)));
+        let same =
+            |got: T, want: T| ulps(got, want.wide()) <= 4.0 && (want != T::zero() || signs_agree(got, want));
+
+        let unary = [Unary::Neg, Unary::Exp, Unary::Log, Unary::Sqrt, Unary::Square, Unary::Abs, Unary::Sign];
+        for f in unary.into_iter().chain(ACTIVATIONS.map(Unary::Activation)) {
+            for n in (0..40).chain([a.len()]) {
+                let x = &a[a.len() - n..];
+                let (mut got, mut want) = (vec![T::zero(); n], vec![T::zero(); n]);
+                on.run(OfOne { f, x, y: &mut got });
+                reference::unary(f, x, &mut want);
+                for ((&got, &want), &x) in got.iter().zip(&want).zip(x) {
+                    assert!(same(got, want), "{name}: {} {x:e} is {got:e}, not {want:e}", f.name());
+                }
+            }
+        }
+
+        let binary = [
+            Binary::Add,
+            Binary::Sub,
+            Binary::Mul,
+            Binary::Div,
+            Binary::Pow,
+            Binary::Maximum,
+            Binary::Minimum,
+        ];
+        for f in binary.into_iter().chain(ACTIVATIONS.map(Binary::Slope)) {
+            for n in (0..40).chain([a.len()]) {
+                let (a, b) = (&a[a.len() - n..], &b[b.len() - n..]);
+                let splat = Operand::Splat(T::of(0.75));
+                for (x, y) in [
+                    (Operand::Slice(a), Operand::Slice(b)),
+                    (Operand::Slice(a), splat),
+                    (splat, Operand::Slice(b)),
+                    (splat, splat),
+                ] {
+                    let (mut got, mut want) = (vec![T::zero(); n], vec![T::zero(); n]);
+                    on.run(OfTwo { f, a: x, b: y, y: &mut got });
+                    reference::binary(f, x, y, &mut want);
+                    for (at, (&got, &want)) in got.iter().zip(&want).enumerate() {
+                        assert!(
+                            same(got, want),
+                            "{name}: {}({:e}, {:e}) is {got:e}, not {want:e}",
+                            f.name(),
+                            a[at],
+                            b[at]
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn signs_agree<T: Scalar>(a: T, b: T) -> bool {
+    a.is_sign_negative() == b.is_sign_negative()
+}
+
+#[test]
+fn functions_agree_with_the_scalar_ones_for_numbers_of_every_kind_and_slices_of_every_length() {
+    everywhere(&Functions);
+}
+
+/// An element's value is the same wherever in a slice it stands, in place or not.
+struct Places;
+
+impl Check for Places {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        let x = numbers::<T>(3, 100);
+        for f in ACTIVATIONS {
+            let mut whole = x.clone();
+            on.run(Activate { f, x: &mut whole });
+            for (at, &x) in x.iter().enumerate() {
+                let mut alone = [x];
+                on.run(Activate { f, x: &mut alone });
+                assert_eq!(alone[0], whole[at], "{name}: {} at {at}", f.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_elements_value_does_not_depend_on_its_place() {
+    everywhere(&Places);
+}
+
+/// Softmax and its cross-entropy, for few and many columns, with every kind of label.
+struct Softmaxes;
+
+impl Check for Softmaxes {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        let m = 5;
+        for n in (1..36).chain([100]) {
+            let mut x: Vec<T> = numbers(n as u64, m * n).iter().map(|&x: &T| x * T::of(20.0)).collect();
+            x[n] = T::of(1e30);
+            x[2 * n + n / 2] = T::nan();
+            let x = fits(MatRef::new(&x, m, n));
+            let (mut got, mut want) = (vec![T::nan(); m * n], vec![T::nan(); m * n]);
+            on.run(Softmax { x, p: fits(MatMut::new(&mut got, m, n)) });
+            reference::softmax(x, fits(MatMut::new(&mut want, m, n)));
+            close(&got, &want, n, &format!("{name}: softmax of {n}"));
+
+            let t: Vec<T> = numbers(9, m * n).iter().map(|&x: &T| x.abs()).collect();
+            let classes = [0, n as i32 - 1, 0, n as i32, -1];
+            for labels in [Labels::Classes(&classes), Labels::Probabilities(fits(MatRef::new(&t, m, n)))] {
+                let scale = T::of(0.25);
+                let (mut losses, mut want_losses) = (vec![T::zero(); m], vec![T::zero(); m]);
+                let gradient = Some((scale, fits(MatMut::new(&mut got, m, n))));
+                on.run(CrossEntropy { logits: x, labels, losses: Some(&mut losses), gradient });
+                let gradient = Some((scale, fits(MatMut::new(&mut want, m, n))));
+                reference::softmax_cross_entropy(x, labels, Some(&mut want_losses), gradient);
+                let what = format!("{name}: cross-entropy of {n}, {labels:?}");
+                close(&got, &want, 4 * n, &what);
+                close(&losses, &want_losses, 40 * n, &what);
+
+                // Either alone has the same bits.
+                let (mut alone, mut dx) = (vec![T::zero(); m], vec![T::zero(); m * n]);
+                on.run(CrossEntropy { logits: x, labels, losses: Some(&mut alone), gradient: None });
+                let gradient = Some((scale, fits(MatMut::new(&mut dx, m, n))));
+                on.run(CrossEntropy { logits: x, labels, losses: None, gradient });
+                let same =
+                    |a: &[T], b: &[T]| a.iter().zip(b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()));
+                assert!(same(&alone, &losses) && same(&dx, &got), "{what}: alone and together differ");
+            }
+        }
+    }
+}
+
+/// Equal up to the rounding of `terms` sums of numbers of the size of the result or of 1.
+fn close<T: Scalar>(got: &[T], want: &[T], terms: usize, what: &str) {
+    for (at, (&got, &want)) in got.iter().zip(want).enumerate() {
+        let bound = T::EPSILON.wide() * (terms + 8) as f64 * want.wide().abs().max(1.0);
+        let right = (got.is_nan() && want.is_nan()) || (got.wide() - want.wide()).abs() <= bound;
+        assert!(right, "{what}: element {at} is {got:e}, not {want:e}");
+    }
+}
+
+#[test]
+fn softmax_and_its_cross_entropy_agree_with_the_reference() {
+    everywhere(&Softmaxes);
+}
+
+/// The sum over the rows of δ is added row after row, as the reference does.
+struct Bias;
+
+impl Check for Bias {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        for n in 0..40 {
+            let delta = numbers::<T>(4, 3 * n);
+            let delta = fits(MatRef::new(&delta, 3, n));
+            let (mut got, mut want) = (vec![T::one(); n], vec![T::one(); n]);
+            on.run(SumRows { delta, db: &mut got });
+            delta.iter_rows().for_each(|row| reference::add_assign(&mut want, row));
+            assert_eq!(got, want, "{name}: {n} columns");
+        }
+    }
+}
+
+#[test]
+fn the_bias_gradient_is_the_sum_over_the_rows() {
+    everywhere(&Bias);
+}

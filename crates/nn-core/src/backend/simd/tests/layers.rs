@@ -1,0 +1,188 @@
+//! The fused kernels of a layer against the provided methods of the trait on top of the three loops.
+
+use super::super::gemm::Finish;
+use super::super::sparse::{SparseOuter, SparseProduct};
+use super::super::vector::Element;
+use super::super::{Isa, Simd};
+use super::{Check, Runner, everywhere, numbers};
+use crate::Scalar;
+use crate::backend::reference::{self, fits};
+use crate::backend::{Backend, Naive};
+use crate::matrix::{Csr, InputRef, MatMut, MatRef, Rows, Scratch};
+use crate::ops::Activation;
+
+const CANARY: f64 = 12345.0;
+
+/// About one byte in five is not 0.
+fn bytes(rows: usize, cols: usize) -> Vec<u8> {
+    let lit = numbers::<f64>(11, rows * cols);
+    lit.iter().map(|&x| if x > 0.6 { (x * 255.0) as u8 } else { 0 }).collect()
+}
+
+/// Each of the `terms` products and sums errs by at most ε/2 of numbers below `terms`.
+fn close<T: Scalar>(got: &[T], want: &[T], terms: usize, what: &str) {
+    let bound = T::EPSILON.wide() * ((terms + 8) * (terms + 1)) as f64;
+    for (at, (&got, &want)) in got.iter().zip(want).enumerate() {
+        assert!((got.wide() - want.wide()).abs() <= bound, "{what}: element {at} is {got:e}, not {want:e}");
+    }
+}
+
+/// Sparse products around the edges of panels, strips and groups of rows, on every vector.
+struct Sparse;
+
+impl Check for Sparse {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        let mut scratch = Scratch::default();
+        for (m, k, n) in [
+            (1, 5, 64),
+            (1, 300, 70),
+            (7, 113, 130),
+            (8, 112, 64),
+            (9, 225, 10),
+            (257, 30, 65),
+            (3, 0, 64),
+            (0, 4, 64),
+            (9, 4, 0),
+        ] {
+            let what = format!("{name}: {m}×{k}·{k}×{n}");
+            let csr = fits(Csr::from_bytes(&bytes(m, k), m, k, T::of(255.0)));
+            let list: Vec<u32> = (0..m as u32).rev().collect();
+            let x = fits(InputRef::sparse(&csr).select(Rows::List(&list)));
+            let InputRef::Sparse(rows) = x else { panic!("sparse rows stay sparse") };
+
+            let stride = n + 3;
+            let mut w = numbers::<T>(5, k * stride);
+            w.chunks_exact_mut(stride).for_each(|row| row[n..].fill(T::nan()));
+            let w = fits(MatRef::with_stride(&w, k, n, stride));
+            let mut y = vec![T::of(CANARY); m * stride];
+            on.run(SparseProduct {
+                x: rows,
+                w,
+                finish: Finish::Nothing,
+                y: fits(MatMut::with_stride(&mut y, m, n, stride)),
+                scratch: &mut scratch,
+            });
+            let mut want = vec![T::of(CANARY); m * stride];
+            reference::sparse_product(&rows, w, fits(MatMut::with_stride(&mut want, m, n, stride)));
+            close(&y, &want, k, &format!("{what}: product"));
+
+            let delta = fits(MatRef::with_stride(&want, m, n, stride));
+            let start: Vec<T> = numbers(6, k * stride);
+            let (mut dw, mut want_dw) = (start.clone(), start);
+            on.run(SparseOuter {
+                x: rows,
+                delta,
+                dw: fits(MatMut::with_stride(&mut dw, k, n, stride)),
+                scratch: &mut scratch,
+            });
+            reference::sparse_outer(&rows, delta, fits(MatMut::with_stride(&mut want_dw, k, n, stride)));
+            // δ is up to k / 5 large here.
+            close(&dw, &want_dw, m.max(k), &format!("{what}: outer product"));
+            let gaps =
+                |dw: &[T]| dw.chunks_exact(stride).flat_map(|row| row[n..].to_vec()).collect::<Vec<T>>();
+            assert_eq!(gaps(&dw), gaps(&want_dw), "{what}: wrote between the rows");
+        }
+    }
+}
+
+#[test]
+fn sparse_products_around_the_edges_of_panels_are_right_and_write_nothing_else() {
+    everywhere(&Sparse);
+}
+
+fn every_isa(check: impl Fn(Simd)) {
+    Isa::available()
+        .into_iter()
+        .for_each(|isa| check(Simd::with_isa(isa).expect("was found to be available")));
+}
+
+fn affine<T: Scalar>(
+    on: &impl Backend<T>,
+    x: InputRef<'_, T>,
+    w: &[T],
+    bias: Option<&[T]>,
+    f: Activation,
+) -> Vec<T> {
+    let n = w.len() / x.cols();
+    let mut y = vec![T::nan(); x.rows() * n];
+    let (w, out) = (fits(MatRef::new(w, x.cols(), n)), fits(MatMut::new(&mut y, x.rows(), n)));
+    on.affine(x, w, bias, f, out, &mut Scratch::default());
+    y
+}
+
+fn weights<T: Scalar>(on: &impl Backend<T>, x: InputRef<'_, T>, delta: &[T], start: &[T]) -> Vec<T> {
+    let n = delta.len() / x.rows();
+    let mut dw = start.to_vec();
+    let delta = fits(MatRef::new(delta, x.rows(), n));
+    on.accumulate_weights(x, delta, fits(MatMut::new(&mut dw, x.cols(), n)), &mut Scratch::default());
+    dw
+}
+
+fn layer_of<T: Element>(simd: Simd) {
+    let (all, k, n) = (40, 130, 75);
+    let data = bytes(all, k);
+    let divisor = T::of(255.0);
+    let dense: Vec<T> = data.iter().map(|&b| T::of_byte(b) / divisor).collect();
+    let csr = fits(Csr::from_bytes(&data, all, k, divisor));
+    let list = [3, 39, 0, 3, 17, 8, 9, 10, 11, 12, 30];
+    let (w, bias, start) = (numbers::<T>(1, k * n), numbers::<T>(2, n), numbers::<T>(3, k * n));
+    for rows in [Rows::List(&list), Rows::Range { start: 2, len: 19 }, Rows::Range { start: 5, len: 1 }] {
+        let select = |x: InputRef<'_, T>| fits(x.select(rows)).rows();
+        let forms = [
+            fits(InputRef::dense(fits(MatRef::new(&dense, all, k))).select(rows)),
+            fits(fits(InputRef::bytes(&data, all, k, divisor)).select(rows)),
+            fits(InputRef::sparse(&csr).select(rows)),
+        ];
+        let m = select(forms[0]);
+        let delta = numbers::<T>(4, m * n);
+        for f in [Activation::Linear, Activation::Tanh, Activation::Relu, Activation::Sigmoid] {
+            for bias in [None, Some(&bias[..])] {
+                let what = format!("{simd:?} {} {rows:?} {f:?} bias {}", T::NAME, bias.is_some());
+                let want = affine(&Naive, forms[0], &w, bias, f);
+                let got = forms.map(|x| affine(&simd, x, &w, bias, f));
+                assert_eq!(got[0], got[1], "{what}: bytes have the same bits as the numbers they stand for");
+                close(&got[0], &want, k, &what);
+                close(&got[2], &want, k, &format!("{what}, sparse"));
+            }
+        }
+        let want = weights(&Naive, forms[0], &delta, &start);
+        let got = forms.map(|x| weights(&simd, x, &delta, &start));
+        assert_eq!(
+            got[0], got[1],
+            "{simd:?} {rows:?}: bytes have the same bits as the numbers they stand for"
+        );
+        close(&got[0], &want, m, &format!("{simd:?} {rows:?} dW"));
+        close(&got[2], &want, m, &format!("{simd:?} {rows:?} dW, sparse"));
+    }
+}
+
+#[test]
+fn a_layer_forward_and_its_weight_gradient_agree_with_the_three_loops_in_every_form_of_input() {
+    every_isa(|simd| {
+        layer_of::<f32>(simd);
+        layer_of::<f64>(simd);
+    });
+}
+
+fn backpropagation_of<T: Element>(simd: Simd) {
+    let mut scratch = Scratch::default();
+    for (m, n, k) in [(1, 10, 512), (20, 10, 77), (33, 1, 5), (7, 40, 1)] {
+        let (dy, w, output) = (numbers::<T>(1, m * n), numbers::<T>(2, k * n), numbers::<T>(3, m * k));
+        let (dy, w) = (fits(MatRef::new(&dy, m, n)), fits(MatRef::new(&w, k, n)));
+        let output = fits(MatRef::new(&output, m, k));
+        for f in [Activation::Linear, Activation::Tanh, Activation::Relu, Activation::Sigmoid] {
+            let (mut got, mut want) = (vec![T::nan(); m * k], vec![T::nan(); m * k]);
+            simd.backpropagate(dy, w, f, output, fits(MatMut::new(&mut got, m, k)), &mut scratch);
+            Naive.backpropagate(dy, w, f, output, fits(MatMut::new(&mut want, m, k)), &mut scratch);
+            close(&got, &want, n, &format!("{simd:?} {} δ {m}×{k} over {n}, {f:?}", T::NAME));
+        }
+    }
+}
+
+#[test]
+fn backpropagation_through_an_activation_agrees_with_the_three_loops() {
+    every_isa(|simd| {
+        backpropagation_of::<f32>(simd);
+        backpropagation_of::<f64>(simd);
+    });
+}
