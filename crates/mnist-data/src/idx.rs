@@ -93,7 +93,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Header of the shortest file accepted: magic number and one size.
 const SHORTEST_HEADER: u64 = 8;
 /// Bytes reserved before the data have shown that they exist; beyond it, memory grows as they arrive.
-const FIRST_ALLOCATION: usize = 1 << 20;
+const FIRST_ALLOCATION: usize = 1 << 16;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Accept {

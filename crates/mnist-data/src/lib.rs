@@ -19,7 +19,7 @@
 //!
 //! | to … | use |
 //! |---|---|
-//! | get MNIST | [`Mnist::bundled`], [`Mnist::from_dir`] |
+//! | get MNIST | `Mnist::bundled` (feature `bundled`), [`Mnist::from_dir`] |
 //! | read any set of four IDX files (Fashion-MNIST, KMNIST, EMNIST) | [`Dataset::from_dir`], [`Dataset::from_files`] |
 //! | read one IDX file | [`idx`] |
 //! | download a set | [`NamedSet`], `Fetch` (feature `fetch`), [`cache_directory`] |
@@ -31,7 +31,7 @@
 //! | look at the distribution | [`PixelStats`], [`Labels::counts`] |
 //!
 //! # Features
-//! - `bundled` (default): [`Mnist::bundled`], which adds 7.8 MB to the program.
+//! - `bundled` (default): `Mnist::bundled`, which adds 7.8 MB to the program.
 //! - `fetch`: downloads, with an HTTP client and TLS.
 //!
 //! # Licence of the data
