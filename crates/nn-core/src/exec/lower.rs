@@ -1,191 +1,20 @@
-//! From graph to program: which nodes one kernel computes together, and where each value lives.
+//! From graph to program: what is computed at all, by which instructions, in which stage.
 //!
 //! 1. [`Fusion`] gives each needed node a form: computed on its own, by a fused kernel, or as part of another's.
 //! 2. What the forms read tells which values are asked for at all, and which must be kept beyond their shard.
 //! 3. Instructions are written: batched nodes into the stage of their level, in the order of the graph; what exists
 //!    once before the stage that may read it, elementwise nodes gathered into passes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
-use super::analysis::{Analysis, When, is_source, read_inputs, spreads, through_broadcast};
-use super::memory::{Life, assign};
+use super::analysis::{Analysis, When, is_source, spreads};
+use super::fusion::{Form, Fusion};
+use super::memory::share_slots;
 use super::passes::Passes;
-use super::program::{BufferSizes, Extent, Fetched, Instr, Kernel, Operand, Place, Program, Stage, SumSpec};
-use crate::graph::{DType, Graph, Keep, Node, Op, Shape, Spread, Symbol, VarId};
-use crate::ops::{Activation, Binary, Trans, Unary};
+use super::program::{BufferSizes, Fetched, Instr, Kernel, Operand, Place, Program, Stage, SumSpec};
+use crate::graph::{DType, Graph, Keep, Node, Op, Spread, Symbol, VarId};
+use crate::ops::{Binary, Trans};
 use crate::{Error, Result};
-
-/// How a needed node is computed.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Form {
-    /// By the kernel of its own operation, from these inputs.
-    Plain(Vec<Node>),
-    /// f(x · w + b)
-    Affine { x: Node, w: Node, bias: Option<Node>, f: Activation },
-    /// (dy · wᵀ) ⊙ f′(y)
-    Backpropagate { dy: Node, w: Node, f: Activation, y: Node },
-    /// The losses, and with them the gradient node of the same logits and labels, times a scalar.
-    CrossEntropy { logits: Node, labels: Node, gradient: Option<(Node, Node)> },
-    /// The gradient alone, times a scalar.
-    CrossEntropyGrad { logits: Node, labels: Node, scale: Node },
-    /// The gradient, written by the losses' kernel.
-    WithLosses(Node),
-    /// The value of another node, seen in this one's shape.
-    Alias(Node),
-}
-
-impl Form {
-    /// The nodes whose values the kernel reads.
-    pub(super) fn reads(&self) -> Vec<Node> {
-        match self {
-            Self::Plain(inputs) => inputs.clone(),
-            Self::Affine { x, w, bias, .. } => [*x, *w].into_iter().chain(*bias).collect(),
-            Self::Backpropagate { dy, w, y, .. } => vec![*dy, *w, *y],
-            Self::CrossEntropy { logits, labels, gradient } => {
-                [*logits, *labels].into_iter().chain(gradient.map(|(_, scale)| scale)).collect()
-            }
-            Self::CrossEntropyGrad { logits, labels, scale } => vec![*logits, *labels, *scale],
-            Self::WithLosses(node) | Self::Alias(node) => vec![*node],
-        }
-    }
-}
-
-/// Finds the form of each needed node.
-struct Fusion<'g> {
-    graph: &'g Graph,
-    analysis: &'g Analysis,
-    forms: Vec<Option<Form>>,
-}
-
-impl Fusion<'_> {
-    fn run(mut self) -> Vec<Option<Form>> {
-        for index in 0..self.graph.nodes().len() {
-            let node = Node::from_index(index);
-            if self.analysis.when[index].is_some() {
-                self.forms[index] = Some(self.form(node));
-            }
-        }
-        self.forms
-    }
-
-    /// Whether only one kernel reads `node`, at the same point of the run as `reader`.
-    fn only_for(&self, node: Node, reader: Node) -> bool {
-        let (a, b) = (self.analysis.when(node), self.analysis.when(reader));
-        self.analysis.uses[node.index()] == 1 && a == b && a.is_batched()
-    }
-
-    /// Whether `node` exists once, and early enough for a shard of `reader`'s stage.
-    fn is_parameter(&self, node: Node, reader: Node) -> bool {
-        let when = self.analysis.when(node);
-        !when.is_batched() && when.ready() <= self.analysis.when(reader).ready()
-    }
-
-    fn form(&self, node: Node) -> Form {
-        let data = self.graph.node(node);
-        let plain = || Form::Plain(read_inputs(&data.op, &data.inputs).collect());
-        if !self.analysis.when(node).is_batched() {
-            return match data.op {
-                Op::Reshape => Form::Alias(data.inputs[0]),
-                _ => self.with_spread_inputs(node, plain()),
-            };
-        }
-        match (&data.op, data.inputs.as_slice()) {
-            (Op::Reshape, &[x]) => Form::Alias(x),
-            (Op::MatMul(Trans::No, Trans::No), &[x, w]) if self.is_parameter(w, node) => {
-                Form::Affine { x, w, bias: None, f: Activation::Linear }
-            }
-            (Op::Binary(Binary::Add, Spread::Same, Spread::Suffix), &[y, b]) => {
-                self.with_bias(node, y, b).unwrap_or_else(plain)
-            }
-            (Op::Binary(Binary::Add, Spread::Suffix, Spread::Same), &[b, y]) => {
-                self.with_bias(node, y, b).unwrap_or_else(plain)
-            }
-            (Op::Unary(Unary::Activation(f)), &[y]) => self.activated(node, y, *f).unwrap_or_else(plain),
-            (Op::Binary(Binary::Slope(f), Spread::Same, Spread::Same), &[dx, y]) => {
-                self.backpropagated(node, dx, y, *f).unwrap_or_else(plain)
-            }
-            (Op::CrossEntropy, &[logits, labels]) => {
-                let gradient = self.gradient_beside(node, logits, labels);
-                Form::CrossEntropy { logits, labels, gradient }
-            }
-            (Op::CrossEntropyGrad, &[logits, labels, up]) => {
-                self.cross_entropy_gradient(node, logits, labels, up)
-            }
-            _ => self.with_spread_inputs(node, plain()),
-        }
-    }
-
-    fn with_bias(&self, node: Node, y: Node, b: Node) -> Option<Form> {
-        let Some(Form::Affine { x, w, bias: None, f: Activation::Linear }) = self.forms[y.index()] else {
-            return None;
-        };
-        let whole_row = self.analysis.size(b) == self.analysis.shapes[node.index()].row_len();
-        let fits = self.only_for(y, node) && self.is_parameter(b, node) && whole_row;
-        fits.then_some(Form::Affine { x, w, bias: Some(b), f: Activation::Linear })
-    }
-
-    fn activated(&self, node: Node, y: Node, f: Activation) -> Option<Form> {
-        let Some(Form::Affine { x, w, bias, f: Activation::Linear }) = self.forms[y.index()] else {
-            return None;
-        };
-        self.only_for(y, node).then_some(Form::Affine { x, w, bias, f })
-    }
-
-    fn backpropagated(&self, node: Node, dx: Node, y: Node, f: Activation) -> Option<Form> {
-        let product = self.graph.node(dx);
-        let (&Op::MatMul(Trans::No, Trans::Yes), &[dy, w]) = (&product.op, product.inputs.as_slice()) else {
-            return None;
-        };
-        let fits = self.only_for(dx, node) && self.is_parameter(w, node);
-        fits.then_some(Form::Backpropagate { dy, w, f, y })
-    }
-
-    /// A single number that `up` spreads over all rows, there before the stage of `node`.
-    fn spread_scalar(&self, node: Node, up: Node) -> Option<Node> {
-        let data = self.graph.node(up);
-        match (&data.op, data.inputs.as_slice()) {
-            (Op::Broadcast(Spread::Scalar), &[s, _]) if self.is_parameter(s, node) => Some(s),
-            _ => None,
-        }
-    }
-
-    /// The needed gradient node of the same logits and labels as the losses `node`, if the losses' kernel can write it.
-    fn gradient_beside(&self, node: Node, logits: Node, labels: Node) -> Option<(Node, Node)> {
-        let twin = |index: usize| {
-            let data = &self.graph.nodes()[index];
-            let needed = self.analysis.when[index] == Some(self.analysis.when(node));
-            let same = data.op == Op::CrossEntropyGrad && data.inputs[..2] == [logits, labels];
-            let other = Node::from_index(index);
-            (needed && same)
-                .then(|| self.spread_scalar(node, data.inputs[2]))
-                .flatten()
-                .map(|scale| (other, scale))
-        };
-        (node.index() + 1..self.graph.nodes().len()).find_map(twin)
-    }
-
-    fn cross_entropy_gradient(&self, node: Node, logits: Node, labels: Node, up: Node) -> Form {
-        let with_losses = (0..node.index()).map(Node::from_index).find(|losses| {
-            matches!(self.forms[losses.index()], Some(Form::CrossEntropy { gradient: Some((g, _)), .. }) if g == node)
-        });
-        match (with_losses, self.spread_scalar(node, up)) {
-            (Some(losses), _) => Form::WithLosses(losses),
-            (None, Some(scale)) => Form::CrossEntropyGrad { logits, labels, scale },
-            (None, None) => Form::Plain(vec![logits, labels, up]),
-        }
-    }
-
-    /// Elementwise operations read through a `Broadcast`: spreading is what they do themselves.
-    fn with_spread_inputs(&self, node: Node, form: Form) -> Form {
-        let Op::Binary(..) = self.graph.node(node).op else { return form };
-        match form {
-            Form::Plain(inputs) => {
-                Form::Plain(inputs.into_iter().map(|i| through_broadcast(self.graph, i).0).collect())
-            }
-            other => other,
-        }
-    }
-}
 
 /// Compiles `fetches` for the given feeds (the placeholders, in the order in which their values will come) and the
 /// number of rows of each symbol.
@@ -196,8 +25,7 @@ pub(super) fn lower(
     rows: &dyn Fn(Symbol) -> Option<usize>,
 ) -> Result<Program> {
     let analysis = Analysis::new(graph, fetches);
-    let fusion = Fusion { graph, analysis: &analysis, forms: vec![None; graph.nodes().len()] };
-    let forms = fusion.run();
+    let forms = Fusion::new(graph, &analysis).run();
     let mut lower = Lower {
         graph,
         feeds,
@@ -216,25 +44,25 @@ pub(super) fn lower(
     lower.write_batched()?;
     lower.write_once()?;
     lower.write_fetches(fetches)?;
-    lower.assign_slots();
+    share_slots(&mut lower.program, &lower.slots);
     Ok(lower.program)
 }
 
 pub(super) struct Lower<'g> {
     pub(super) graph: &'g Graph,
     pub(super) analysis: &'g Analysis,
-    feeds: &'g [Node],
-    rows: &'g dyn Fn(Symbol) -> Option<usize>,
+    pub(super) feeds: &'g [Node],
+    pub(super) rows: &'g dyn Fn(Symbol) -> Option<usize>,
     pub(super) forms: Vec<Option<Form>>,
     /// Whether a node's value is asked for by a fetch or by a kernel.
     pub(super) wanted: Vec<bool>,
     /// Whether a batched value is asked for outside of its own shard.
-    kept: Vec<bool>,
-    places: HashMap<Node, Place>,
+    pub(super) kept: Vec<bool>,
+    pub(super) places: HashMap<Node, Place>,
     /// Float feeds written out as numbers: (feed, stage) → place.
-    loaded: HashMap<(Node, usize), Place>,
+    pub(super) loaded: HashMap<(Node, usize), Place>,
     /// Elements per row of the values in slots, before slots are shared.
-    slots: BufferSizes,
+    pub(super) slots: BufferSizes,
     pub(super) program: Program,
 }
 
@@ -277,30 +105,27 @@ impl Lower<'_> {
         }
     }
 
-    fn is_feed(&self, node: Node) -> bool {
+    pub(super) fn is_feed(&self, node: Node) -> bool {
         self.graph.node(node).op == Op::Placeholder
     }
 
     /// One stage for each (level, axis) that has batched nodes, and a last one for what runs after all of them.
     fn lay_out_stages(&mut self) {
-        let mut keys: BTreeMap<(usize, Symbol), ()> = BTreeMap::new();
+        let mut keys: BTreeSet<(usize, Symbol)> = BTreeSet::new();
         let mut last = 0;
         for (index, when) in self.analysis.when.iter().enumerate() {
             match *when {
                 Some(When::Shard { level, symbol }) | Some(When::Contraction { level, symbol })
                     if self.wanted[index] =>
                 {
-                    keys.insert((level, symbol), ());
+                    keys.insert((level, symbol));
                     last = last.max(level + 1);
                 }
                 Some(When::Once { ready, .. }) if self.wanted[index] => last = last.max(ready),
                 _ => {}
             }
         }
-        self.stage_keys_into_program(keys.into_keys().collect(), last);
-    }
-
-    fn stage_keys_into_program(&mut self, keys: Vec<(usize, Symbol)>, last: usize) {
+        let keys: Vec<(usize, Symbol)> = keys.into_iter().collect();
         for level in 0..=last {
             let mut symbols = keys.iter().filter(|key| key.0 == level).map(|key| key.1).peekable();
             if symbols.peek().is_none() {
@@ -343,15 +168,8 @@ impl Lower<'_> {
 
     fn write_shard(&mut self, node: Node, stage: usize, symbol: Symbol) -> Result<()> {
         let place = match self.form(node) {
-            Form::Alias(_) => return Ok(()),
-            Form::WithLosses(losses) => {
-                // The losses' kernel writes it; make sure that kernel is there even if nobody asks for the losses.
-                return if self.wanted[losses.index()] {
-                    Ok(())
-                } else {
-                    self.write_shard(losses, stage, symbol)
-                };
-            }
+            // An alias has no value of its own, and the losses' kernel writes the gradient beside them.
+            Form::Alias(_) | Form::WithLosses(_) => return Ok(()),
             _ if self.is_feed(node) => {
                 if !self.kept[node.index()] {
                     return Ok(());
@@ -491,140 +309,7 @@ impl Lower<'_> {
         Ok(())
     }
 
-    /// The once buffer for a node's value.
-    pub(super) fn once_buffer(&mut self, node: Node) -> Operand {
-        let describe = self.describe(node);
-        let (once, size) = (&mut self.program.once, self.analysis.size(node));
-        let place = *self.places.entry(node).or_insert_with(|| Place::Once(once.add(describe.ints, size)));
-        Operand { place, ..describe }
-    }
-
-    /// A new place for the value of a batched node: its lane's if it is asked for outside of the shard.
-    fn new_place(&mut self, node: Node, symbol: Symbol) -> Place {
-        let Operand { cols, ints, .. } = self.describe(node);
-        if !self.kept[node.index()] {
-            return Place::Slot(self.slots.add(ints, cols));
-        }
-        let kept = if ints { &mut self.program.kept_ints } else { &mut self.program.kept };
-        kept.push((symbol, cols));
-        let place = Place::Kept(kept.len() - 1);
-        self.places.insert(node, place);
-        place
-    }
-
-    /// A node's value as a matrix, without its place.
-    fn describe(&self, node: Node) -> Operand {
-        let (extent, cols) = as_matrix(&self.analysis.shapes[node.index()]);
-        Operand {
-            place: Place::Const(usize::MAX),
-            extent,
-            cols,
-            ints: self.graph.dtype(node) != DType::Float,
-        }
-    }
-
-    /// The number of a placeholder among the feeds.
-    fn feed_place(&self, node: Node) -> Result<Place> {
-        let number = self.feeds.iter().position(|&f| f == node);
-        number.map(Place::Feed).ok_or_else(|| {
-            let data = self.graph.node(node);
-            Error::invalid(format_args!(
-                "run: placeholder \"{}\" {} {} was not fed, and a fetch depends on it",
-                data.name,
-                data.dtype.name(),
-                self.analysis.shapes[node.index()]
-            ))
-        })
-    }
-
-    /// Operands for a kernel that takes its first input in any form, and the rest as numbers.
-    fn with_input(&mut self, x: Node, rest: &[Node], stage: usize) -> Result<Vec<Operand>> {
-        let root = self.root(x);
-        let first = if self.is_feed(root) && self.analysis.when(root).is_batched() && !self.kept[root.index()]
-        {
-            Operand { place: self.feed_place(root)?, ..self.describe(x) }
-        } else {
-            self.dense(x, stage)?
-        };
-        let mut all = vec![first];
-        all.extend(self.dense_all(rest, stage)?);
-        Ok(all)
-    }
-
-    fn dense_all(&mut self, nodes: &[Node], stage: usize) -> Result<Vec<Operand>> {
-        nodes.iter().map(|&node| self.dense(node, stage)).collect()
-    }
-
-    /// A value that a shard's kernel can read; float feeds are written out as numbers, once per shard.
-    fn dense(&mut self, node: Node, stage: usize) -> Result<Operand> {
-        let root = self.root(node);
-        if !self.analysis.when(root).is_batched() {
-            return self.once_operand(node);
-        }
-        let describe = self.describe(node);
-        if let Some(&place) = self.places.get(&root) {
-            return Ok(Operand { place, ..describe });
-        }
-        let fed = self.feed_place(root)?;
-        if describe.ints {
-            return Ok(Operand { place: fed, ..describe });
-        }
-        if let Some(&place) = self.loaded.get(&(root, stage)) {
-            return Ok(Operand { place, ..describe });
-        }
-        let place = Place::Slot(self.slots.add(false, describe.cols));
-        self.loaded.insert((root, stage), place);
-        let whole = self.describe(root);
-        let (ins, outs) = (vec![Operand { place: fed, ..whole }], vec![Operand { place, ..whole }]);
-        self.push(stage, Instr { kernel: Kernel::Load, ins, outs });
-        Ok(Operand { place, ..describe })
-    }
-
-    /// A value that exists once.
-    pub(super) fn once_operand(&mut self, node: Node) -> Result<Operand> {
-        let root = self.root(node);
-        let describe = self.describe(node);
-        if let Some(&place) = self.places.get(&root) {
-            return Ok(Operand { place, ..describe });
-        }
-        let data = self.graph.node(root);
-        let place = match &data.op {
-            Op::Variable(id) => Place::Var(*id),
-            Op::Constant(values) => self.constant(values.to_vec()),
-            Op::Size => {
-                let of = self.graph.shape(data.inputs[0]);
-                let rows = match of.batch() {
-                    Some(symbol) => (self.rows)(symbol).ok_or_else(|| {
-                        Error::invalid(format_args!(
-                            "run: \"{}\" needs the number of rows of {of}, but no placeholder with that batch axis was fed",
-                            data.name
-                        ))
-                    })?,
-                    None => 1,
-                };
-                self.constant(vec![(rows * of.row_len()) as f64])
-            }
-            Op::Placeholder => {
-                let Place::Feed(feed) = self.feed_place(root)? else {
-                    unreachable!("a feed's place is a feed")
-                };
-                let once = self.program.once.add(describe.ints, self.analysis.size(root));
-                self.program.fed_once.push((feed, once, describe.ints));
-                Place::Once(once)
-            }
-            // Computed once: the place is fixed here, and written when its turn comes.
-            _ => Place::Once(self.program.once.add(describe.ints, self.analysis.size(root))),
-        };
-        self.places.insert(root, place);
-        Ok(Operand { place, ..describe })
-    }
-
-    fn constant(&mut self, values: Vec<f64>) -> Place {
-        self.program.constants.push(values);
-        Place::Const(self.program.constants.len() - 1)
-    }
-
-    fn push(&mut self, stage: usize, instr: Instr) {
+    pub(super) fn push(&mut self, stage: usize, instr: Instr) {
         if let (Kernel::CrossEntropy { .. }, [logits, Operand { place: Place::Feed(feed), .. }, ..]) =
             (&instr.kernel, instr.ins.as_slice())
         {
@@ -680,54 +365,8 @@ impl Lower<'_> {
         Ok(())
     }
 
-    /// Lets values of a shard that are never alive together share a slot.
-    fn assign_slots(&mut self) {
-        for ints in [false, true] {
-            let lens = if ints { self.slots.ints.clone() } else { self.slots.floats.clone() };
-            let mut sizes: Vec<usize> = Vec::new();
-            for stage in &mut self.program.stages {
-                let mut lives: BTreeMap<usize, Life> = BTreeMap::new();
-                for (step, instr) in stage.per_shard.iter().enumerate() {
-                    for operand in instr.ins.iter().chain(&instr.outs).filter(|o| o.ints == ints) {
-                        if let Place::Slot(i) = operand.place {
-                            lives.entry(i).or_insert(Life { from: step, to: step, len: lens[i] }).to = step;
-                        }
-                    }
-                }
-                let (chosen, stage_sizes) = assign(&lives.values().copied().collect::<Vec<_>>());
-                let rename: HashMap<usize, usize> = lives.into_keys().zip(chosen).collect();
-                for instr in &mut stage.per_shard {
-                    for operand in instr.ins.iter_mut().chain(&mut instr.outs).filter(|o| o.ints == ints) {
-                        if let Place::Slot(i) = &mut operand.place {
-                            *i = rename[i];
-                        }
-                    }
-                }
-                for (i, len) in stage_sizes.into_iter().enumerate() {
-                    match sizes.get_mut(i) {
-                        Some(size) => *size = len.max(*size),
-                        None => sizes.push(len),
-                    }
-                }
-            }
-            *(if ints { &mut self.program.slots.ints } else { &mut self.program.slots.floats }) = sizes;
-        }
-    }
-
     /// Schedules the value at `from` to become the variable's at the end of the run.
     pub(super) fn commit(&mut self, id: VarId, from: Operand) {
         self.program.commits.push((id, from));
-    }
-}
-
-/// A shape seen as rows and columns: the batch axis (or all dimensions but the last) by the rest.
-fn as_matrix(shape: &Shape) -> (Extent, usize) {
-    if shape.batch().is_some() {
-        return (Extent::Batch, shape.row_len());
-    }
-    let dims = shape.with_batch(0);
-    match dims.split_last() {
-        None => (Extent::Fixed(1), 1),
-        Some((&last, leading)) => (Extent::Fixed(leading.iter().product()), last),
     }
 }

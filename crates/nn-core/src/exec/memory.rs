@@ -1,5 +1,9 @@
 //! Which values can share a buffer: linear scan over the life of each.
 
+use std::collections::{BTreeMap, HashMap};
+
+use super::program::{BufferSizes, Place, Program};
+
 /// A value of a straight-line program: the steps from its definition to its last use, and its size.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Life {
@@ -30,6 +34,40 @@ pub(super) fn assign(lives: &[Life]) -> (Vec<usize>, Vec<usize>) {
         chosen[i] = b;
     }
     (chosen, buffers.into_iter().map(|(len, _)| len).collect())
+}
+
+/// Lets values of a shard that are never alive together share a slot.
+pub(super) fn share_slots(program: &mut Program, slots: &BufferSizes) {
+    for ints in [false, true] {
+        let lens = if ints { slots.ints.clone() } else { slots.floats.clone() };
+        let mut sizes: Vec<usize> = Vec::new();
+        for stage in &mut program.stages {
+            let mut lives: BTreeMap<usize, Life> = BTreeMap::new();
+            for (step, instr) in stage.per_shard.iter().enumerate() {
+                for operand in instr.ins.iter().chain(&instr.outs).filter(|o| o.ints == ints) {
+                    if let Place::Slot(i) = operand.place {
+                        lives.entry(i).or_insert(Life { from: step, to: step, len: lens[i] }).to = step;
+                    }
+                }
+            }
+            let (chosen, stage_sizes) = assign(&lives.values().copied().collect::<Vec<_>>());
+            let rename: HashMap<usize, usize> = lives.into_keys().zip(chosen).collect();
+            for instr in &mut stage.per_shard {
+                for operand in instr.ins.iter_mut().chain(&mut instr.outs).filter(|o| o.ints == ints) {
+                    if let Place::Slot(i) = &mut operand.place {
+                        *i = rename[i];
+                    }
+                }
+            }
+            for (i, len) in stage_sizes.into_iter().enumerate() {
+                match sizes.get_mut(i) {
+                    Some(size) => *size = len.max(*size),
+                    None => sizes.push(len),
+                }
+            }
+        }
+        *(if ints { &mut program.slots.ints } else { &mut program.slots.floats }) = sizes;
+    }
 }
 
 #[cfg(test)]

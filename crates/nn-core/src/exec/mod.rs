@@ -14,8 +14,10 @@
 
 mod analysis;
 mod elementwise;
+mod fusion;
 mod lower;
 mod memory;
+mod operands;
 mod passes;
 mod plan;
 mod pool;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::analysis::{When, is_source, spreads, through_broadcast};
 use super::elementwise::{Elementwise, Source, Step};
-use super::lower::{Form, Lower};
+use super::fusion::Form;
+use super::lower::Lower;
 use super::memory::{Life, assign};
 use super::program::{Instr, Kernel, Operand, Place};
 use crate::graph::{Node, Op, Spread, VarId};
@@ -78,7 +79,7 @@ impl Passes {
 
     fn find_assignments(&self, lower: &Lower<'_>) -> Result<Vec<Assignment>> {
         let mut found: Vec<Assignment> = Vec::new();
-        for (index, data) in lower.graph.nodes().iter().enumerate().filter(|(i, _)| lower.wanted[*i]) {
+        for (_, data) in lower.graph.nodes().iter().enumerate().filter(|(i, _)| lower.wanted[*i]) {
             let Op::Assign(id) = data.op else { continue };
             if found.iter().any(|a| a.id == id) {
                 return Err(Error::invalid(format_args!(
@@ -87,7 +88,6 @@ impl Passes {
                     data.name
                 )));
             }
-            debug_assert!(lower.wanted[index]);
             let value = lower.root(data.inputs[0]);
             found.push(Assignment { id, value, in_place: self.can_be_in_place(id, value, lower) });
         }
