@@ -67,10 +67,12 @@ pub fn blas_libraries() -> Vec<Blas> {
     let named = std::env::var("NN_TEST_BLAS").unwrap_or_default();
     let named = named.split(':').filter(|file| !file.is_empty());
     let named = named.map(|file| Blas::open(file).unwrap_or_else(|error| panic!("NN_TEST_BLAS: {error}")));
-    let linked = if cfg!(feature = "openblas-system") {
-        Some(Blas::linked().unwrap_or_else(|error| panic!("the feature openblas-system is on: {error}")))
-    } else {
-        None
-    };
-    linked.into_iter().chain(known_names().filter_map(|name| Blas::open(name).ok())).chain(named).collect()
+    let linked = Blas::linked();
+    assert!(linked.is_ok() || !cfg!(feature = "openblas-system"), "the feature is on, but: {linked:?}");
+    linked
+        .ok()
+        .into_iter()
+        .chain(known_names().filter_map(|name| Blas::open(name).ok()))
+        .chain(named)
+        .collect()
 }

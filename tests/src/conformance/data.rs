@@ -4,11 +4,11 @@ use nn_core::Scalar;
 use nn_core::matrix::{MatMut, MatRef};
 
 /// SplitMix64: small, seeded, and nobody else's generator.
-pub struct Rng(pub u64);
+pub(super) struct Rng(pub(super) u64);
 
 impl Rng {
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -16,12 +16,12 @@ impl Rng {
     }
 
     /// A number of −`limit` ..= `limit`.
-    pub fn int(&mut self, limit: i64) -> i64 {
+    pub(super) fn int(&mut self, limit: i64) -> i64 {
         (self.next() % (2 * limit as u64 + 1)) as i64 - limit
     }
 
     /// `len` numbers of −`limit` .. `limit`.
-    pub fn values<T: Scalar>(&mut self, len: usize, limit: f64) -> Vec<T> {
+    pub(super) fn values<T: Scalar>(&mut self, len: usize, limit: f64) -> Vec<T> {
         (0..len).map(|_| T::of(self.int(1 << 30) as f64 / (1u64 << 30) as f64 * limit)).collect()
     }
 }
@@ -32,28 +32,28 @@ fn bits<T: Scalar>() -> i32 {
 }
 
 /// A matrix of numbers in −1 ..= 1, kept as integers.
-pub struct Grid {
+pub(super) struct Grid {
     /// Number of rows.
-    pub rows: usize,
+    pub(super) rows: usize,
     /// Number of columns.
-    pub cols: usize,
+    pub(super) cols: usize,
     ints: Vec<i64>,
 }
 
 impl Grid {
     /// A random one.
-    pub fn random<T: Scalar>(rng: &mut Rng, rows: usize, cols: usize) -> Self {
+    pub(super) fn random<T: Scalar>(rng: &mut Rng, rows: usize, cols: usize) -> Self {
         let ints = (0..rows * cols).map(|_| rng.int(1 << bits::<T>())).collect();
         Self { rows, cols, ints }
     }
 
     /// Element (i, j).
-    pub fn at<T: Scalar>(&self, i: usize, j: usize) -> T {
+    pub(super) fn at<T: Scalar>(&self, i: usize, j: usize) -> T {
         T::of(self.ints[i * self.cols + j] as f64 * 0.5f64.powi(bits::<T>()))
     }
 
     /// A·B and |A|·|B|, summed in 128-bit integers, without any rounding before the end.
-    pub fn product<T: Scalar>(&self, other: &Self) -> (Vec<f64>, Vec<f64>) {
+    pub(super) fn product<T: Scalar>(&self, other: &Self) -> (Vec<f64>, Vec<f64>) {
         assert_eq!(self.cols, other.rows);
         let unit = 0.25f64.powi(bits::<T>());
         let (mut sums, mut sizes) = (Vec::new(), Vec::new());
@@ -74,7 +74,7 @@ impl Grid {
     }
 
     /// The matrix in memory, transposed or not.
-    pub fn store<T: Scalar>(&self, transposed: bool, gap: usize) -> Stored<T> {
+    pub(super) fn store<T: Scalar>(&self, transposed: bool, gap: usize) -> Stored<T> {
         let at = |i, j| if transposed { self.at(j, i) } else { self.at(i, j) };
         let (rows, cols) = if transposed { (self.cols, self.rows) } else { (self.rows, self.cols) };
         Stored::from_fn(rows, cols, gap, at)
@@ -92,7 +92,7 @@ fn canary<T: Scalar>() -> T {
 }
 
 /// A matrix in memory with something before it, behind it and between its rows.
-pub struct Stored<T> {
+pub(super) struct Stored<T> {
     data: Vec<T>,
     rows: usize,
     cols: usize,
@@ -104,12 +104,12 @@ const LEAD: usize = 3;
 
 impl<T: Scalar> Stored<T> {
     /// A matrix to be read: NaN around it.
-    pub fn from_fn(rows: usize, cols: usize, gap: usize, at: impl Fn(usize, usize) -> T) -> Self {
+    pub(super) fn from_fn(rows: usize, cols: usize, gap: usize, at: impl Fn(usize, usize) -> T) -> Self {
         Self::within(poison(), rows, cols, gap, at)
     }
 
     /// A matrix to be written: canaries around it.
-    pub fn guarded(rows: usize, cols: usize, gap: usize, at: impl Fn(usize, usize) -> T) -> Self {
+    pub(super) fn guarded(rows: usize, cols: usize, gap: usize, at: impl Fn(usize, usize) -> T) -> Self {
         Self::within(canary(), rows, cols, gap, at)
     }
 
@@ -125,24 +125,24 @@ impl<T: Scalar> Stored<T> {
     }
 
     /// To be read.
-    pub fn view(&self) -> MatRef<'_, T> {
+    pub(super) fn view(&self) -> MatRef<'_, T> {
         MatRef::with_stride(&self.data[LEAD..], self.rows, self.cols, self.stride)
             .expect("it was built to fit")
     }
 
     /// To be written.
-    pub fn view_mut(&mut self) -> MatMut<'_, T> {
+    pub(super) fn view_mut(&mut self) -> MatMut<'_, T> {
         MatMut::with_stride(&mut self.data[LEAD..], self.rows, self.cols, self.stride)
             .expect("it was built to fit")
     }
 
     /// Element (i, j).
-    pub fn at(&self, i: usize, j: usize) -> T {
+    pub(super) fn at(&self, i: usize, j: usize) -> T {
         self.data[LEAD + i * self.stride + j]
     }
 
     /// Panics if anything was written outside the matrix.
-    pub fn assert_guards(&self, context: &str) {
+    pub(super) fn assert_guards(&self, context: &str) {
         for (at, &x) in self.data.iter().enumerate() {
             let inside = at.checked_sub(LEAD).is_some_and(|p| {
                 self.stride > 0 && p / self.stride < self.rows && p % self.stride < self.cols
@@ -153,7 +153,7 @@ impl<T: Scalar> Stored<T> {
     }
 
     /// Panics unless every element is within `tolerance(i, j)` of `expected(i, j)`, and the guards are whole.
-    pub fn assert_close(
+    pub(super) fn assert_close(
         &self,
         context: &str,
         expected: impl Fn(usize, usize) -> f64,
@@ -170,7 +170,7 @@ impl<T: Scalar> Stored<T> {
 }
 
 /// Panics unless `found` is within `tolerance` of `expected`; NaN is close to NaN and an infinity to itself.
-pub fn assert_close(context: impl Fn() -> String, found: f64, expected: f64, tolerance: f64) {
+pub(super) fn assert_close(context: impl Fn() -> String, found: f64, expected: f64, tolerance: f64) {
     let same = found == expected || (found.is_nan() && expected.is_nan());
     let close = same || (found - expected).abs() <= tolerance;
     assert!(close, "{}: found {found:e}, expected {expected:e} ± {tolerance:e}", context());

@@ -51,7 +51,7 @@ fn definition(f: Unary) -> Scalars {
 }
 
 /// Panics unless functions of one argument, in place and not, are right for all lengths up to a few vectors.
-pub fn check_unary<T: Scalar>(backend: &dyn Backend<T>) {
+pub(super) fn check_unary<T: Scalar>(backend: &dyn Backend<T>) {
     let plain =
         [Unary::Neg, Unary::Exp, Unary::Log, Unary::Sqrt, Unary::Square, Unary::Abs, Unary::Sign].into_iter();
     let all = arguments::<T>();
@@ -87,7 +87,7 @@ fn tiny<T: Scalar>() -> f64 {
 }
 
 /// Panics unless functions of two arguments are right for slices and single values on either side.
-pub fn check_binary<T: Scalar>(backend: &dyn Backend<T>) {
+pub(super) fn check_binary<T: Scalar>(backend: &dyn Backend<T>) {
     let mut rng = Rng(5);
     let slopes = ACTIVATIONS.map(Binary::Slope);
     for len in (0..=40).chain([1000]) {
@@ -152,7 +152,7 @@ fn pair(f: Binary, a: f64, b: f64) -> (f64, f64) {
 }
 
 /// Panics unless softmax and its cross-entropy are right, for classes and for probabilities, together and apart.
-pub fn check_softmax<T: Scalar>(backend: &dyn Backend<T>) {
+pub(super) fn check_softmax<T: Scalar>(backend: &dyn Backend<T>) {
     let mut rng = Rng(6);
     for (m, n) in [(1, 1), (1, 10), (3, 2), (7, 10), (33, 10), (5, 17), (16, 64), (9, 100)] {
         for limit in [1.0, 30.0, 2000.0] {

@@ -8,7 +8,7 @@ use nn_core::ops::{Gemm, Trans};
 use super::data::{Grid, Rng, Stored};
 
 /// One shape with its operands and what their product is.
-pub struct Case<T> {
+pub(super) struct Case<T> {
     a: Grid,
     b: Grid,
     c: Grid,
@@ -35,7 +35,7 @@ const FACTORS: [(f64, f64); 5] = [(1.0, 0.0), (1.0, 1.0), (-0.75, 0.5), (2.0, 0.
 
 impl<T: Scalar> Case<T> {
     /// All shapes.
-    pub fn all() -> Vec<Self> {
+    pub(super) fn all() -> Vec<Self> {
         let mut shapes = LARGE.to_vec();
         for m in SMALL {
             shapes.extend(SMALL.iter().flat_map(|&n| SMALL.map(|k| (m, n, k))));
@@ -57,7 +57,7 @@ impl<T: Scalar> Case<T> {
 
     /// Panics if the backend computes anything but α op(A) op(B) + β C within the bound of a sum in any order, reads C
     /// where β = 0, or writes beside C.
-    pub fn check(&self, backend: &dyn Backend<T>, scratch: &mut Scratch<T>) {
+    pub(super) fn check(&self, backend: &dyn Backend<T>, scratch: &mut Scratch<T>) {
         let (m, n, k) = (self.a.rows, self.b.cols, self.a.cols);
         for (turn, &(alpha, beta)) in FACTORS.iter().enumerate() {
             for (ta, tb) in [
@@ -89,7 +89,7 @@ impl<T: Scalar> Case<T> {
 }
 
 /// Panics if a backend that promises the same bits gives others the second time, or on another thread.
-pub fn check_determinism<T: Scalar>(backend: &dyn Backend<T>) {
+pub(super) fn check_determinism<T: Scalar>(backend: &dyn Backend<T>) {
     if !backend.is_deterministic() {
         return;
     }

@@ -8,7 +8,7 @@ use nn_core::ops::Activation;
 use super::data::{Rng, Stored, assert_close};
 
 /// Every activation.
-pub const ACTIVATIONS: [Activation; 4] =
+pub(super) const ACTIVATIONS: [Activation; 4] =
     [Activation::Linear, Activation::Tanh, Activation::Relu, Activation::Sigmoid];
 
 /// Rounding errors that an activation or its derivative may add, in ε: those of a good mathematical library, doubled.
@@ -62,7 +62,7 @@ impl<T: Scalar> Data<T> {
 }
 
 /// Panics unless the four kernels of a dense layer are right.
-pub fn check<T: Scalar>(backend: &dyn Backend<T>, scratch: &mut Scratch<T>) {
+pub(super) fn check<T: Scalar>(backend: &dyn Backend<T>, scratch: &mut Scratch<T>) {
     let mut rng = Rng(3);
     for (rows, inputs, units) in SHAPES {
         let data = Data::<T>::new(&mut rng, rows, inputs);
@@ -190,7 +190,7 @@ fn check_accumulate_bias<T: Scalar>(backend: &dyn Backend<T>, rng: &mut Rng, m: 
 }
 
 /// Panics if the rows of an empty batch are not left alone.
-pub fn check_empty_batch<T: Scalar>(backend: &dyn Backend<T>, scratch: &mut Scratch<T>) {
+pub(super) fn check_empty_batch<T: Scalar>(backend: &dyn Backend<T>, scratch: &mut Scratch<T>) {
     let none = MatRef::new(&[], 0, 3).expect("no rows need no elements");
     let w = Stored::from_fn(3, 2, 0, |_, _| T::one());
     let mut y = Stored::guarded(0, 2, 0, |_, _| T::nan());

@@ -99,15 +99,15 @@ impl Mkl {
     pub(super) fn kernel(&self) -> String {
         // SAFETY: takes nothing and returns a number.
         let name = match unsafe { (self.branch)() } {
+            // "Auto", on processors for which it does not say.
+            2 => return "kernel not told".into(),
             3 => "compatible",
             4 => "SSE2",
-            6 => "SSSE3",
-            7 => "SSE4.1",
             8 => "SSE4.2",
             9 => "AVX",
             10 => "AVX2",
-            12 => "AVX-512",
-            14 => "AVX-512 E1",
+            12 | 14 => "AVX-512",
+            15 => "AVX10",
             other => return format!("code branch {other}"),
         };
         format!("{name} code branch")
