@@ -154,9 +154,12 @@ impl Graph {
         }
     }
 
-    /// a · f′, with f′ told from the activation's output.
+    /// a · f′, with f′ told from the activation's output: the gradient behind an activation.
+    ///
+    /// # Errors
+    /// If the shapes can't be spread over one another.
     #[track_caller]
-    fn slope(&mut self, f: Activation, a: Node, output: Node) -> Result<Node> {
+    pub fn activation_gradient(&mut self, f: Activation, a: Node, output: Node) -> Result<Node> {
         self.binary(Binary::Slope(f), a, output)
     }
 }
@@ -198,7 +201,7 @@ pub(super) fn unary_gradient(g: &mut Graph, f: Unary, x: Node, y: Node, up: Node
             g.mul(up, sign)?
         }
         Unary::Sign => return Ok(None),
-        Unary::Activation(f) => g.slope(f, up, y)?,
+        Unary::Activation(f) => g.activation_gradient(f, up, y)?,
     }))
 }
 
@@ -235,7 +238,7 @@ pub(super) fn binary_gradient(g: &mut Graph, f: Binary, a: Node, b: Node, y: Nod
             (Some(g.mul(up, share_a)?), Some(g.mul(up, share_b)?))
         }
         Binary::Slope(f) => {
-            let da = g.slope(f, up, b)?;
+            let da = g.activation_gradient(f, up, b)?;
             let db = slope_of_slope(g, f, a, b, up)?;
             (Some(da), db)
         }
