@@ -38,7 +38,7 @@ fn run(c: &mut Criterion) -> Result<()> {
                 bencher.iter(|| {
                     let c = MatMut::new(&mut out, m, n)?;
                     backend.gemm(Gemm::new(1.0, a, ta, b, tb, 0.0, c)?, &mut scratch);
-                    Result::Ok(())
+                    Result::<()>::Ok(())
                 });
             });
         }
