@@ -1,6 +1,7 @@
 //! C ← f(α op(A) op(B) + β C): the five loops around the register tile, as in Goto and van de Geijn, "Anatomy of
 //! high-performance matrix multiplication" (2008).
 
+use super::gemv;
 use super::pack::{LanesAre, Source, pack, packed_len};
 use super::tile::{self, MAX_TILE};
 use super::vector::{Element, Kernel, On, Vector};
@@ -74,19 +75,27 @@ fn piece(total: usize, most: usize, unit: usize) -> usize {
     total.div_ceil(pieces).next_multiple_of(unit).max(1)
 }
 
+/// Steps of the sum in one block, KC. It decides how sums are rounded, so that it depends on k alone.
+pub(super) fn depth_of_block(k: usize) -> usize {
+    piece(k, DEPTH, 1)
+}
+
 impl<T: Element> Kernel<T> for Product<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector<T = T>>(mut self, on: On<V>) {
         let (m, n, k) = (self.c.rows(), self.c.cols(), self.k);
+        if m == 1 && self.tb == Trans::No {
+            return gemv::run(on, self);
+        }
         let (mr, nr) = (tile::rows::<V>(), tile::columns::<V>());
         let a_lanes = if self.ta == Trans::No { LanesAre::Rows } else { LanesAre::Columns };
         let b_lanes = if self.tb == Trans::No { LanesAre::Columns } else { LanesAre::Rows };
         let b = Source::Matrix(self.b);
 
         let nc = piece(n, COLUMNS, nr);
-        let kc = piece(k, DEPTH, 1);
+        let kc = depth_of_block(k);
         let mc = piece(m, BLOCK_BYTES / size_of::<T>() / kc / mr * mr, mr);
         let mut a_block = self.scratch.take(packed_len(mr, mc.min(m), kc));
         let mut b_block = self.scratch.take(packed_len(nr, nc.min(n), kc));
@@ -158,17 +167,37 @@ fn write<V: Vector>(
     columns: std::ops::Range<usize>,
     out: &mut Out<'_, '_, V::T>,
 ) {
-    let (alpha, beta) = (on.splat(out.alpha), on.splat(out.beta));
-    let reads_c = out.beta != V::T::default();
     for (i, sums) in rows.zip(tile.chunks_exact(tile::columns::<V>())) {
+        let j = columns.start;
         let c_row = &mut out.c.row(i)[columns.clone()];
-        for (jv, (c, sums)) in c_row.chunks_mut(V::LANES).zip(sums.chunks_exact(V::LANES)).enumerate() {
-            let mut v = alpha.mul(on.load(sums));
-            if reads_c {
-                v = beta.mul_add(on.load_part(c, V::T::default()), v);
+        let how = (out.alpha, out.beta, &out.finish);
+        if c_row.len() == sums.len() {
+            // All of it in whole vectors: lengths that the compiler knows.
+            for jv in (0..sums.len()).step_by(V::LANES) {
+                put(on, how, &sums[jv..], i, j + jv, &mut c_row[jv..jv + V::LANES]);
             }
-            let j = columns.start + jv * V::LANES;
-            on.store_part(out.finish.apply(on, i, j, c.len(), v), c);
+        } else {
+            for (c, jv) in c_row.chunks_mut(V::LANES).zip((0..).step_by(V::LANES)) {
+                put(on, how, &sums[jv..], i, j + jv, c);
+            }
         }
     }
+}
+
+/// c ← finish(α sums + β c) for one vector of C or a part of one, at (`i`, `j`). Not a closure, which might be compiled outside of the
+/// shell that has the instructions.
+#[inline(always)]
+pub(super) fn put<V: Vector>(
+    on: On<V>,
+    (alpha, beta, finish): (V::T, V::T, &Finish<'_, V::T>),
+    sums: &[V::T],
+    i: usize,
+    j: usize,
+    c: &mut [V::T],
+) {
+    let mut v = on.splat(alpha).mul(on.load(sums));
+    if beta != V::T::default() {
+        v = on.splat(beta).mul_add(on.load_part(c, V::T::default()), v);
+    }
+    on.store_part(finish.apply(on, i, j, c.len(), v), c);
 }

@@ -1,6 +1,6 @@
-//! `simd`: our own kernels, written once over a [`Vector`](vector::Vector) trait.
+//! `simd`: our own kernels, written once over a `Vector` trait.
 //!
-//! Every algorithm is a [`Kernel`](vector::Kernel), generic over the vector; [`Simd`] is the proof that an instruction
+//! Every algorithm is a `Kernel`, generic over the vector; [`Simd`] is the proof that an instruction
 //! set is there, and hands each kernel to a shell that has it switched on.
 // One of the two islands of unsafe code: vector instructions, and loads whose bounds were checked before.
 #![allow(unsafe_code)]
@@ -11,6 +11,7 @@ mod avx2;
 mod avx512;
 mod elementwise;
 mod gemm;
+mod gemv;
 mod isa;
 mod math;
 #[cfg(target_arch = "aarch64")]
@@ -37,9 +38,9 @@ use crate::matrix::{InputRef, MatMut, MatRef, Scratch};
 use crate::ops::{Activation, Binary, Gemm, Labels, Operand, Trans, Unary};
 use crate::{Error, Result};
 
-/// Density below which the sparse products of the first layer (forward and backward together) take less time than the
-/// dense ones.
-const SPARSE_BELOW: f64 = 0.4;
+/// Density below which the sparse products of the first layer, forward and backward together, take less time than the
+/// dense ones. Measured with AVX2 on Zen 3 (256 rows, 784 → 512, `f32`): they are equal near 0.6.
+const SPARSE_BELOW: f64 = 0.5;
 
 /// Our own kernels, on one instruction set that this CPU has.
 ///

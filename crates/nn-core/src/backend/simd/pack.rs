@@ -9,6 +9,12 @@ use std::ops::Range;
 use crate::Scalar;
 use crate::matrix::{Bytes, DenseRows, InputRef, MatRef};
 
+/// Steps that are packed together: as many numbers as a vector of AVX2 holds, and whole cache lines of any panel.
+const STEPS: usize = 8;
+
+/// Most lanes of a panel (AVX-512 with `f32`: 32 columns of B).
+const MAX_WIDTH: usize = 32;
+
 /// A matrix that gemm reads, in whatever form it comes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Source<'a, T> {
@@ -50,7 +56,10 @@ pub(super) fn packed_len(width: usize, lanes: usize, depth: usize) -> usize {
 }
 
 /// Packs the given lanes and steps of `source` into panels of `width` lanes. `out` is exactly as long as they take.
-#[inline(always)]
+///
+/// Inlined, so that `width` is a number that the compiler knows; not into tests, which have a dozen widths to compile.
+#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(test, inline(never))]
 pub(super) fn pack<T: Scalar>(
     width: usize,
     source: &Source<'_, T>,
@@ -81,35 +90,62 @@ fn pack_with<'a, T: Scalar, S: Copy + 'a>(
 ) {
     assert_eq!(out.len(), packed_len(width, lanes.len(), depth.len()), "length of the packed block");
     let panel_len = width * depth.len();
+    if panel_len == 0 {
+        return;
+    }
     match lanes_are {
         LanesAre::Rows => {
-            for (q, panel) in out.chunks_exact_mut(panel_len.max(1)).enumerate() {
-                let first = lanes.start + q * width;
-                for lane in 0..width {
-                    // Every `width`-th place from `lane` on: the steps of this lane.
-                    let places = panel[lane..].iter_mut().step_by(width);
-                    if first + lane < lanes.end {
-                        let stored = &row(first + lane)[depth.clone()];
-                        places.zip(stored).for_each(|(place, &x)| *place = number(x));
+            for (panel, first) in out.chunks_exact_mut(panel_len).zip(lanes.clone().step_by(width)) {
+                let count = width.min(lanes.end - first);
+                if count < width {
+                    panel.fill(T::zero());
+                }
+                let mut rows: [&[S]; MAX_WIDTH] = [&[]; MAX_WIDTH];
+                for (lane, stored) in rows.iter_mut().enumerate().take(count) {
+                    *stored = &row(first + lane)[depth.clone()];
+                }
+                // A transposition, a few steps of all lanes at a time.
+                for (places, start) in panel.chunks_mut(STEPS * width).zip((0..).step_by(STEPS)) {
+                    if places.len() == STEPS * width && count == width {
+                        for lane in 0..width {
+                            let stored = &rows[lane][start..start + STEPS];
+                            for p in 0..STEPS {
+                                places[p * width + lane] = number(stored[p]);
+                            }
+                        }
                     } else {
-                        places.for_each(|place| *place = T::zero());
+                        for (lane, stored) in rows.iter().enumerate().take(count) {
+                            for (places, &x) in places.chunks_exact_mut(width).zip(&stored[start..]) {
+                                places[lane] = number(x);
+                            }
+                        }
                     }
                 }
             }
         }
         LanesAre::Columns => {
+            // A few steps of one panel after the other, so that whole cache lines of it are written at once.
             let whole = lanes.len() / width;
-            for (p, step) in depth.enumerate() {
-                let stored = &row(step)[lanes.clone()];
-                let mut groups = stored.chunks_exact(width);
-                for (q, group) in groups.by_ref().enumerate() {
-                    let places = &mut out[q * panel_len + p * width..][..width];
-                    places.iter_mut().zip(group).for_each(|(place, &x)| *place = number(x));
+            for start in (0..depth.len()).step_by(STEPS) {
+                let count = STEPS.min(depth.len() - start);
+                let mut rows: [&[S]; STEPS] = [&[]; STEPS];
+                for (p, stored) in rows.iter_mut().enumerate().take(count) {
+                    *stored = &row(depth.start + start + p)[lanes.clone()];
                 }
-                if !groups.remainder().is_empty() {
-                    let places = &mut out[whole * panel_len + p * width..][..width];
-                    places.fill(T::zero());
-                    places.iter_mut().zip(groups.remainder()).for_each(|(place, &x)| *place = number(x));
+                for (q, panel) in out.chunks_exact_mut(panel_len).enumerate() {
+                    let places = panel[start * width..(start + count) * width].chunks_exact_mut(width);
+                    if q < whole {
+                        for (places, stored) in places.zip(rows) {
+                            let stored = &stored[q * width..(q + 1) * width];
+                            places.iter_mut().zip(stored).for_each(|(place, &x)| *place = number(x));
+                        }
+                    } else {
+                        for (places, stored) in places.zip(rows) {
+                            places.fill(T::zero());
+                            let stored = &stored[q * width..];
+                            places.iter_mut().zip(stored).for_each(|(place, &x)| *place = number(x));
+                        }
+                    }
                 }
             }
         }

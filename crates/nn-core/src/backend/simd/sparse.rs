@@ -1,20 +1,28 @@
 //! Products with sparse rows.
 //!
-//! Both take a [`strip`] of columns at a time, whose sums stay in registers while the entries of a row pass by, and cut
-//! the other matrix into panels of that width and [`PANEL`] rows, copied so that they lie in one piece: rows a power of
-//! two apart fall into the same few sets of the cache and drive each other out.
+//! Both are sums of rows, scaled by the entries: of W for a row of Y, and of δ for a row of dW, once the entries are
+//! sorted by column. A [`strip`] of such a sum stays in registers while the entries pass by; the rows that they pick from lie
+//! in a panel, copied so that it is in one piece: rows a power of two apart fall into the same few sets of the cache and
+//! drive each other out.
 
 use super::gemm::Finish;
 use super::vector::{Element, Grid, Kernel, On, Vector, strip};
-use crate::matrix::{CsrRef, MatMut, MatRef, Scratch};
+use crate::matrix::{AlignedBuf, CsrRef, MatMut, MatRef, Scratch};
 
-/// Rows of W in a panel: of 256 bytes each, 28 KiB, which leaves the L1 cache (32 KiB) room for a row's entries.
+/// Rows of a panel: of 256 bytes each, 28 KiB, which leaves the L1 cache (32 KiB) room for a row's entries.
 const PANEL: usize = 112;
 
-/// Rows of X taken together: their strips of Y or δ, 64 KiB at 256 bytes each, stay in the L2 cache.
+/// Rows of X taken together in the forward product: their strips of Y, 64 KiB at 256 bytes each, stay in the L2 cache.
 const ROWS: usize = 256;
 
-/// With fewer rows than this, copying panels costs more than it saves.
+/// Columns of X whose entries are sorted together for the outer product; with those of [`PANEL`] rows they take at most
+/// 56 KiB of the stack, and as much of scratch memory in `f32`.
+const SORTED: usize = 128;
+
+/// Numbers in the widest strip (64 `f32`), for one that is filled up.
+const MAX_STRIP: usize = 64;
+
+/// With fewer rows than this, the forward product reads W where it is: copying it would cost more than it saves.
 const FEW_ROWS: usize = 8;
 
 /// Y ← finish(X · W). X: \[m, k\], W: \[k, n\], Y: \[m, n\].
@@ -37,8 +45,12 @@ pub(super) struct SparseOuter<'a, T> {
 /// Columns and values of a row's entries, or of those that are left.
 type Entries<'a, T> = (&'a [u32], &'a [T]);
 
-/// The entries of (up to) [`ROWS`] rows from `first` on.
-fn entries<'a, T: Element>(x: &CsrRef<'a, T>, first: usize, rows: usize) -> [Entries<'a, T>; ROWS] {
+/// The entries of `rows` rows from `first` on, and none for the rest of the array.
+fn entries<'a, T: Element, const N: usize>(
+    x: &CsrRef<'a, T>,
+    first: usize,
+    rows: usize,
+) -> [Entries<'a, T>; N] {
     std::array::from_fn(|i| if i < rows { x.row(first + i) } else { (&[][..], &[][..]) })
 }
 
@@ -58,7 +70,7 @@ impl<T: Element> Kernel<T> for SparseProduct<'_, T> {
         let mut sums = self.scratch.take(ROWS.min(m) * width);
         for first in (0..m).step_by(ROWS) {
             let rows = ROWS.min(m - first);
-            let all = entries(&self.x, first, rows);
+            let all = entries::<T, ROWS>(&self.x, first, rows);
             for j in (0..n).step_by(width) {
                 let columns = j..(j + width).min(n);
                 let sums = &mut sums[..rows * width];
@@ -97,9 +109,9 @@ impl<T: Element> Kernel<T> for SparseProduct<'_, T> {
     }
 }
 
-/// Rows `first .. first + height` of a strip of columns, `stride` numbers apart.
-struct Panel<M> {
-    rows: M,
+/// Rows `first .. first + height` of a matrix, a strip of columns of each, `stride` numbers apart.
+struct Panel<'a, T> {
+    rows: &'a [T],
     stride: usize,
     first: usize,
     height: usize,
@@ -110,7 +122,7 @@ struct Panel<M> {
 fn gather<V: Vector>(
     on: On<V>,
     (places, values): Entries<'_, V::T>,
-    panel: &Panel<&[V::T]>,
+    panel: &Panel<'_, V::T>,
     sums: &mut [V::T],
 ) -> usize {
     assert_fits::<V>(panel.rows.len(), panel.stride, panel.height);
@@ -140,41 +152,7 @@ fn gather<V: Vector>(
     met
 }
 
-/// row ← row + value · δ, for the entries that meet the panel; returns how many those were.
-#[inline(always)]
-fn scatter<V: Vector>(
-    on: On<V>,
-    (places, values): Entries<'_, V::T>,
-    delta: &[V::T],
-    panel: &mut Panel<&mut [V::T]>,
-) -> usize {
-    assert_fits::<V>(panel.rows.len(), panel.stride, panel.height);
-    let mut strip = V::Strip::filled_row(on.zero());
-    for s in 0..V::Strip::COLS {
-        strip[s] = on.load(&delta[s * V::LANES..]);
-    }
-    let mut met = 0;
-    for (&place, &value) in places.iter().zip(values) {
-        let row = (place as usize).wrapping_sub(panel.first);
-        if row >= panel.height {
-            break;
-        }
-        let value = on.splat(value);
-        // SAFETY: row < height, and each of these rows has a whole strip within the slice, as asserted.
-        let row = unsafe { panel.rows.as_mut_ptr().add(row * panel.stride) };
-        for s in 0..V::Strip::COLS {
-            // SAFETY: `on` proves the instructions; for the bounds, see above.
-            unsafe {
-                let at = row.add(s * V::LANES);
-                value.mul_add(strip[s], V::load(at)).store(at);
-            }
-        }
-        met += 1;
-    }
-    met
-}
-
-/// What `gather` and `scatter` rely on: `height` rows of a whole strip, `stride` apart, in `len` numbers.
+/// What `gather` relies on: `height` rows of a whole strip, `stride` apart, in `len` numbers.
 #[inline(always)]
 fn assert_fits<V: Vector>(len: usize, stride: usize, height: usize) {
     assert!(height == 0 || (height - 1) * stride + strip::<V>() <= len, "a panel of {height} rows in {len}");
@@ -186,45 +164,97 @@ impl<T: Element> Kernel<T> for SparseOuter<'_, T> {
     #[inline(always)]
     fn run<V: Vector<T = T>>(mut self, on: On<V>) {
         let (m, k, n, width) = (self.delta.rows(), self.dw.rows(), self.dw.cols(), strip::<V>());
-        let mut copy = self.scratch.take(PANEL * width);
-        let mut delta = self.scratch.take(ROWS.min(m) * width);
-        for first in (0..m).step_by(ROWS) {
-            let rows = ROWS.min(m - first);
-            let all = entries(&self.x, first, rows);
-            for j in (0..n).step_by(width) {
+        let mut copy = self.scratch.take(PANEL.min(m) * n.next_multiple_of(width));
+        let mut sorted = Sorted::new(self.scratch.take(PANEL.min(m) * SORTED.min(k)));
+        for first in (0..m).step_by(PANEL) {
+            let rows = PANEL.min(m - first);
+            let mut left = entries::<T, PANEL>(&self.x, first, rows);
+            // δ, strip after strip.
+            for (strip, j) in copy.chunks_exact_mut(rows * width).zip((0..n).step_by(width)) {
                 let columns = j..(j + width).min(n);
-                let delta = &mut delta[..rows * width];
-                for (i, row) in delta.chunks_exact_mut(width).enumerate() {
+                for (i, row) in strip.chunks_exact_mut(width).enumerate() {
                     row[..columns.len()].copy_from_slice(&self.delta.row(first + i)[columns.clone()]);
                 }
-                let mut left = all;
-                let direct = m < FEW_ROWS && columns.len() == width;
-                let most = if direct { k } else { PANEL };
-                for p in (0..k).step_by(most.max(1)) {
-                    let height = most.min(k - p);
-                    let mut panel = if direct {
-                        let stride = self.dw.stride();
-                        Panel { rows: &mut self.dw.as_mut_slice()[j..], stride, first: 0, height }
-                    } else {
-                        for (q, row) in copy.chunks_exact_mut(width).enumerate().take(height) {
-                            row[..columns.len()].copy_from_slice(&self.dw.row(p + q)[columns.clone()]);
-                        }
-                        Panel { rows: &mut copy[..], stride: width, first: p, height }
-                    };
-                    for (left, delta) in left.iter_mut().zip(delta.chunks_exact(width)) {
-                        let met = scatter(on, *left, delta, &mut panel);
-                        *left = (&left.0[met..], &left.1[met..]);
-                    }
-                    if !direct {
-                        for (q, row) in copy.chunks_exact(width).enumerate().take(height) {
-                            self.dw.row(p + q)[columns.clone()].copy_from_slice(&row[..columns.len()]);
+            }
+            for p0 in (0..k).step_by(SORTED) {
+                let p1 = (p0 + SORTED).min(k);
+                sorted.take_from(&mut left, p0, p1);
+                for (strip, j) in copy.chunks_exact(rows * width).zip((0..n).step_by(width)) {
+                    let columns = j..(j + width).min(n);
+                    let panel = Panel { rows: strip, stride: width, first: 0, height: rows };
+                    for p in p0..p1 {
+                        let entries = sorted.column(p - p0);
+                        if !entries.0.is_empty() {
+                            gather_into(on, entries, &panel, &mut self.dw.row(p)[columns.clone()]);
                         }
                     }
                 }
-                assert_all_met(&left, k);
             }
+            assert_all_met(&left, k);
         }
         self.scratch.give(copy);
-        self.scratch.give(delta);
+        self.scratch.give(sorted.values);
+    }
+}
+
+/// [`gather`] into a row that may be narrower than a strip.
+#[inline(always)]
+fn gather_into<V: Vector>(on: On<V>, entries: Entries<'_, V::T>, panel: &Panel<'_, V::T>, row: &mut [V::T]) {
+    if row.len() == strip::<V>() {
+        gather(on, entries, panel, row);
+    } else {
+        let mut whole = [V::T::default(); MAX_STRIP];
+        whole[..row.len()].copy_from_slice(row);
+        gather(on, entries, panel, &mut whole);
+        let len = row.len();
+        row.copy_from_slice(&whole[..len]);
+    }
+}
+
+/// The entries of some rows of X in some columns of it, sorted by column: what CSR would hold of Xᵀ.
+struct Sorted<T> {
+    /// The entries of column q are those from `starts[q]` to `starts[q + 1]`.
+    starts: [usize; SORTED + 1],
+    rows: [u32; PANEL * SORTED],
+    values: AlignedBuf<T>,
+}
+
+impl<T: Element> Sorted<T> {
+    /// With room for the values; there is room for the rows in any case.
+    fn new(values: AlignedBuf<T>) -> Self {
+        Self { starts: [0; SORTED + 1], rows: [0; PANEL * SORTED], values }
+    }
+
+    /// Takes the entries in columns `p0 .. p1` off the front of what is left of each row. A counting sort, stable, so that
+    /// the rows of a column ascend.
+    fn take_from(&mut self, left: &mut [Entries<'_, T>], p0: usize, p1: usize) {
+        self.starts.fill(0);
+        for (places, _) in left.iter() {
+            for &p in places.iter().take_while(|&&p| (p as usize) < p1) {
+                self.starts[p as usize - p0 + 1] += 1;
+            }
+        }
+        for q in 0..SORTED {
+            self.starts[q + 1] += self.starts[q];
+        }
+        let mut next = self.starts;
+        for (i, entries) in left.iter_mut().enumerate() {
+            let (places, values) = *entries;
+            let mut taken = 0;
+            for (&p, &value) in places.iter().zip(values).take_while(|(p, _)| (**p as usize) < p1) {
+                let at = &mut next[p as usize - p0];
+                self.rows[*at] = i as u32;
+                self.values[*at] = value;
+                *at += 1;
+                taken += 1;
+            }
+            *entries = (&places[taken..], &values[taken..]);
+        }
+    }
+
+    /// The rows and values of the entries in the `q`-th of the columns.
+    fn column(&self, q: usize) -> Entries<'_, T> {
+        let range = self.starts[q]..self.starts[q + 1];
+        (&self.rows[range.clone()], &self.values[range])
     }
 }
