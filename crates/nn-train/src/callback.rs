@@ -2,20 +2,20 @@
 
 use nn_core::Scalar;
 
-use crate::{History, Network, Result};
+use crate::{History, Result, Trainable};
 
 /// What a callback may look at, or ask for, while [`fit`](crate::fit()) runs. All hooks do nothing by default. An error ends
 /// the training with that error.
 ///
 /// ```
 /// use nn_core::Scalar;
-/// use nn_train::{Callback, EpochEnd, Flow, Network, Result};
+/// use nn_train::{Callback, EpochEnd, Flow, Result, Trainable};
 ///
 /// /// Stops as soon as the validation data are recognised well enough.
 /// struct StopAt(f64);
 ///
 /// impl<T: Scalar> Callback<T> for StopAt {
-///     fn on_epoch_end(&mut self, epoch: &EpochEnd<'_>, _: &dyn Network<T>) -> Result<Flow> {
+///     fn on_epoch_end(&mut self, epoch: &EpochEnd<'_>, _: &dyn Trainable<T>) -> Result<Flow> {
 ///         let reached = epoch.history.last("val_accuracy").is_some_and(|a| a >= self.0);
 ///         Ok(if reached { Flow::Stop } else { Flow::Continue })
 ///     }
@@ -53,7 +53,7 @@ pub trait Callback<T: Scalar> {
     ///
     /// # Errors
     /// Whatever the callback finds wrong; it ends the training.
-    fn on_epoch_end(&mut self, epoch: &EpochEnd<'_>, network: &dyn Network<T>) -> Result<Flow> {
+    fn on_epoch_end(&mut self, epoch: &EpochEnd<'_>, network: &dyn Trainable<T>) -> Result<Flow> {
         let _ = (epoch, network);
         Ok(Flow::Continue)
     }

@@ -4,29 +4,28 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nn_core::Scalar;
+use nn_core::models::NamedTensor;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::files::{check_writable, write_atomically};
-use crate::weights::{NamedTensor, decode, encode};
-use crate::{Callback, EpochEnd, Error, Flow, History, Network, Result, State, TrainBegin};
+use crate::weights::{decode, encode};
+use crate::{Callback, EpochEnd, Error, Flow, History, Result, TrainBegin, Trainable};
 
 /// The metadata entry of a checkpoint's safetensors file.
 const KEY: &str = "nn-train checkpoint";
 /// What that entry looks like; a reader refuses any other.
 const FORMAT: u32 = 1;
-/// What the names of the optimizer's tensors begin with in the file.
-const SLOTS: &str = "optimizer/";
 
-/// A point to resume from: after so many epochs, the network's and the optimizer's state and what was measured.
+/// A point to resume from: after so many epochs, the state of network and optimizer and what was measured.
 ///
 /// A run resumed from it with [`initial_epoch`](crate::FitOptions::initial_epoch) = `epochs_done`, and otherwise the same
-/// data and options, goes through the same bits as one that was never stopped. The file is safetensors: the weights under
-/// their names, the optimizer's memory under `optimizer/…`, the rest as JSON in one metadata entry.
+/// data and options, goes through the same bits as one that was never stopped. The file is safetensors: every variable
+/// under its name, the rest as JSON in one metadata entry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint<T> {
     /// What to put back into the network.
-    pub state: State<T>,
+    pub state: Vec<NamedTensor<T>>,
     /// What was measured so far.
     pub history: History,
     /// How many epochs are done: the number of the next one.
@@ -38,7 +37,6 @@ struct Metadata {
     format: u32,
     dtype: String,
     epochs_done: usize,
-    iterations: u64,
     history: History,
 }
 
@@ -52,14 +50,10 @@ impl<T: Scalar> Checkpoint<T> {
             format: FORMAT,
             dtype: T::NAME.to_owned(),
             epochs_done: self.epochs_done,
-            iterations: self.state.iterations,
             history: self.history.clone(),
         };
         let metadata = serde_json::to_string(&metadata).map_err(|e| Error::format(path, e))?;
-        let slots =
-            self.state.slots.iter().map(|t| NamedTensor { name: format!("{SLOTS}{}", t.name), ..t.clone() });
-        let tensors: Vec<_> = self.state.weights.iter().cloned().chain(slots).collect();
-        write_atomically(path, &encode(path, &tensors, Some((KEY, metadata)))?)
+        write_atomically(path, &encode(path, &self.state, Some((KEY, metadata)))?)
     }
 
     /// Reads a checkpoint.
@@ -87,16 +81,8 @@ impl<T: Scalar> Checkpoint<T> {
                 ),
             ));
         }
-        let (slots, weights) = decode(path, &bytes)?
-            .into_iter()
-            .partition::<Vec<NamedTensor<T>>, _>(|t| t.name.starts_with(SLOTS));
-        let unprefixed = |t: NamedTensor<T>| NamedTensor { name: t.name[SLOTS.len()..].to_owned(), ..t };
         Ok(Self {
-            state: State {
-                weights,
-                slots: slots.into_iter().map(unprefixed).collect(),
-                iterations: metadata.iterations,
-            },
+            state: decode(path, &bytes)?,
             history: metadata.history,
             epochs_done: metadata.epochs_done,
         })
@@ -123,7 +109,7 @@ impl<T: Scalar> Callback<T> for CheckpointSaver {
         check_writable(&self.path)
     }
 
-    fn on_epoch_end(&mut self, epoch: &EpochEnd<'_>, network: &dyn Network<T>) -> Result<Flow> {
+    fn on_epoch_end(&mut self, epoch: &EpochEnd<'_>, network: &dyn Trainable<T>) -> Result<Flow> {
         let mut history = self.earlier.clone();
         history.append(epoch.history);
         let checkpoint = Checkpoint { state: network.state(), history, epochs_done: epoch.epoch + 1 };

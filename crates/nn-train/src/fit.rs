@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use nn_core::Scalar;
 use nn_core::matrix::{InputRef, Rows};
+use nn_core::models::BatchStats;
 
 use crate::{
-    BatchEnd, BatchStats, Callback, Dataset, EpochEnd, Error, Flow, History, Network, Result, TrainBegin,
-    epoch_order,
+    BatchEnd, Callback, Dataset, EpochEnd, Error, Flow, History, Result, TrainBegin, Trainable, epoch_order,
 };
 
 /// Rows per batch where the batch's size changes nothing but the memory for the answers: evaluation and prediction.
@@ -77,7 +77,7 @@ impl<'a, T> FitData<'a, T> {
 /// # Errors
 /// If options and data don't fit each other or the network, or whatever the network or a callback reports.
 pub fn fit<T: Scalar>(
-    network: &mut dyn Network<T>,
+    network: &mut dyn Trainable<T>,
     data: &FitData<'_, T>,
     options: &FitOptions,
     callbacks: &mut [&mut dyn Callback<T>],
@@ -132,7 +132,7 @@ pub fn fit<T: Scalar>(
 ///
 /// # Errors
 /// If the data don't fit the network.
-pub fn evaluate<T: Scalar>(network: &mut dyn Network<T>, data: &Dataset<'_, T>) -> Result<BatchStats> {
+pub fn evaluate<T: Scalar>(network: &mut dyn Trainable<T>, data: &Dataset<'_, T>) -> Result<BatchStats> {
     data.check_labels(network.classes())?;
     measure(network, data)
 }
@@ -141,11 +141,11 @@ pub fn evaluate<T: Scalar>(network: &mut dyn Network<T>, data: &Dataset<'_, T>) 
 ///
 /// # Errors
 /// If the rows don't fit the network.
-pub fn predict<T: Scalar>(network: &mut dyn Network<T>, x: InputRef<'_, T>) -> Result<Vec<T>> {
+pub fn predict<T: Scalar>(network: &mut dyn Trainable<T>, x: InputRef<'_, T>) -> Result<Vec<T>> {
     let mut all = Vec::with_capacity(x.rows() * network.classes());
     for start in (0..x.rows()).step_by(EVALUATION_BATCH) {
         let rows = EVALUATION_BATCH.min(x.rows() - start);
-        all.extend(network.predict_on_batch(x.slice(start, rows))?);
+        all.extend_from_slice(network.predict_on_batch(x.slice(start, rows))?);
     }
     Ok(all)
 }
@@ -215,7 +215,7 @@ struct Buffers {
 
 /// One epoch's updates; `None` if a callback asked to stop before they were all made.
 fn train_epoch<T: Scalar>(
-    network: &mut dyn Network<T>,
+    network: &mut dyn Trainable<T>,
     plan: &Plan<'_, T>,
     epoch: usize,
     buffers: &mut Buffers,
@@ -262,7 +262,7 @@ fn train_epoch<T: Scalar>(
     Ok(Some(mean.stats()))
 }
 
-fn measure<T: Scalar>(network: &mut dyn Network<T>, data: &Dataset<'_, T>) -> Result<BatchStats> {
+fn measure<T: Scalar>(network: &mut dyn Trainable<T>, data: &Dataset<'_, T>) -> Result<BatchStats> {
     let mut mean = Mean::default();
     for start in (0..data.rows()).step_by(EVALUATION_BATCH) {
         let part = data.part(start, EVALUATION_BATCH.min(data.rows() - start));

@@ -1,4 +1,4 @@
-//! Training for `nn-core`'s networks: [`fit`], [`evaluate`] and [`predict`] over any [`Network`], with [`History`],
+//! Training for `nn-core`'s networks: [`fit`], [`evaluate`] and [`predict`] over any [`Trainable`], with [`History`],
 //! callbacks, metrics, weights in safetensors files, and checkpoints to resume from.
 //!
 //! Nothing here prints, and nothing here knows one data set from another.
@@ -20,5 +20,5 @@ pub use dataset::Dataset;
 pub use error::{Error, Result};
 pub use fit::{BatchSize, FitData, FitOptions, evaluate, fit, predict};
 pub use history::History;
-pub use network::{BatchStats, Network, State};
+pub use network::Trainable;
 pub use order::epoch_order;

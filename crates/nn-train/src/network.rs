@@ -1,37 +1,14 @@
-//! What the training loop needs of a network.
+//! What the training loop needs of whatever it trains.
 
 use nn_core::matrix::InputRef;
+use nn_core::models::{BatchStats, NamedTensor, Network};
 use nn_core::{Result, Scalar};
 
-use crate::weights::NamedTensor;
-
-/// The figures of one batch, or of many taken together.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct BatchStats {
-    /// How many rows they are of.
-    pub rows: usize,
-    /// The mean loss over the rows, regularisers included.
-    pub loss: f64,
-    /// The share of rows whose class was recognised, in [0, 1].
-    pub accuracy: f64,
-}
-
-/// All that a network has learnt, and all that its optimizer remembers: put back, training goes on bit by bit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct State<T> {
-    /// The weights, under Keras' names: `dense/kernel`, `dense/bias`, `dense_1/kernel`, ….
-    pub weights: Vec<NamedTensor<T>>,
-    /// The optimizer's memory, such as velocities, under names of its choice.
-    pub slots: Vec<NamedTensor<T>>,
-    /// How many updates were made.
-    pub iterations: u64,
-}
-
-/// A compiled classifier: a network with its loss and its optimizer.
+/// A classifier with its loss and its optimizer. [`nn_core::models::Network`] is one, whichever level of abstraction it
+/// was built at; anything else that implements this can be trained, measured and asked just so.
 ///
-/// Whatever implements this can be trained by [`fit`](crate::fit()), measured by [`evaluate`](crate::evaluate()) and asked
-/// by [`predict`](crate::predict()). Labels are class numbers in `0 .. classes`.
-pub trait Network<T: Scalar> {
+/// Labels are class numbers in `0 .. classes`.
+pub trait Trainable<T: Scalar> {
     /// How many classes it tells apart: the width of its last layer.
     fn classes(&self) -> usize;
 
@@ -50,15 +27,42 @@ pub trait Network<T: Scalar> {
     /// The probability of each class for each row: \[rows, classes\], row-major.
     ///
     /// # Errors
-    /// If the batch does not fit the network.
-    fn predict_on_batch(&mut self, x: InputRef<'_, T>) -> Result<Vec<T>>;
+    /// If the rows don't fit the network.
+    fn predict_on_batch(&mut self, x: InputRef<'_, T>) -> Result<&[T]>;
 
-    /// The state, copied.
-    fn state(&self) -> State<T>;
+    /// Everything that training changes: the weights and all that the optimizer remembers. Put back, training goes on bit
+    /// by bit.
+    fn state(&self) -> Vec<NamedTensor<T>>;
 
     /// Puts a state back.
     ///
     /// # Errors
-    /// If the tensors are not this network's and its optimizer's, by name and shape.
-    fn set_state(&mut self, state: &State<T>) -> Result<()>;
+    /// If the tensors are not this network's and its optimizer's, by name and dimensions.
+    fn set_state(&mut self, state: &[NamedTensor<T>]) -> Result<()>;
+}
+
+impl<T: Scalar> Trainable<T> for Network<T> {
+    fn classes(&self) -> usize {
+        self.classes()
+    }
+
+    fn train_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<BatchStats> {
+        self.train_on_batch(x, labels)
+    }
+
+    fn test_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<BatchStats> {
+        self.test_on_batch(x, labels)
+    }
+
+    fn predict_on_batch(&mut self, x: InputRef<'_, T>) -> Result<&[T]> {
+        self.predict_on_batch(x)
+    }
+
+    fn state(&self) -> Vec<NamedTensor<T>> {
+        self.state()
+    }
+
+    fn set_state(&mut self, state: &[NamedTensor<T>]) -> Result<()> {
+        self.set_state(state)
+    }
 }

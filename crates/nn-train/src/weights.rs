@@ -1,26 +1,17 @@
-//! Weights in safetensors files, under Keras' names and in Keras' shapes.
+//! Weights in safetensors files, under Keras' names and in Keras' shapes: `dense/kernel` of \[in, out\], `dense/bias` of
+//! \[out\], `dense_1/kernel`, ….
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
 use nn_core::Scalar;
+use nn_core::models::NamedTensor;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 
 use crate::files::write_atomically;
 use crate::{Error, Result};
-
-/// A tensor with its name: `dense/kernel` of shape \[in, out\], `dense/bias` of shape \[out\], `dense_1/kernel`, ….
-#[derive(Debug, Clone, PartialEq)]
-pub struct NamedTensor<T> {
-    /// The name, as in the file.
-    pub name: String,
-    /// The shape; empty for a scalar.
-    pub shape: Vec<usize>,
-    /// The elements, row-major.
-    pub data: Vec<T>,
-}
 
 /// Writes tensors to a safetensors file in their own precision, whole or not at all.
 ///
@@ -28,12 +19,13 @@ pub struct NamedTensor<T> {
 /// If a tensor has not as many elements as its shape says, a name comes twice, or the file can't be written.
 ///
 /// ```
-/// use nn_train::weights::{NamedTensor, read_weights, write_weights};
+/// use nn_core::models::NamedTensor;
+/// use nn_train::weights::{read_weights, write_weights};
 /// # let dir = tempfile::tempdir()?;
 /// let path = dir.path().join("model.safetensors");
-/// let bias = NamedTensor { name: "dense/bias".into(), shape: vec![2], data: vec![0.5f32, -1.0] };
+/// let bias = NamedTensor { name: "dense/bias".into(), dims: vec![2], values: vec![0.5f32, -1.0] };
 /// write_weights(&path, &[bias])?;
-/// assert_eq!(read_weights::<f64>(&path)?[0].data, [0.5, -1.0]);
+/// assert_eq!(read_weights::<f64>(&path)?[0].values, [0.5, -1.0]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn write_weights<T: Scalar>(path: &Path, tensors: &[NamedTensor<T>]) -> Result<()> {
@@ -68,16 +60,16 @@ pub fn match_weights<T: Scalar>(
                 path,
                 format_args!(
                     "expected a tensor \"{}\" of shape {:?}, found only {rest:?}",
-                    want.name, want.shape
+                    want.name, want.dims
                 ),
             ));
         };
-        if tensor.shape != want.shape {
+        if tensor.dims != want.dims {
             return Err(Error::format(
                 path,
                 format_args!(
                     "expected \"{}\" to have the shape {:?}, found {:?}",
-                    want.name, want.shape, tensor.shape
+                    want.name, want.dims, tensor.dims
                 ),
             ));
         }
@@ -105,11 +97,11 @@ pub(crate) fn encode<T: Scalar>(
         if !names.insert(&tensor.name) {
             return Err(Error::format(path, format_args!("two tensors are named \"{}\"", tensor.name)));
         }
-        raw.push(tensor.data.iter().flat_map(|&v| to_le_bytes(v)).collect::<Vec<u8>>());
+        raw.push(tensor.values.iter().flat_map(|&v| to_le_bytes(v)).collect::<Vec<u8>>());
     }
     let mut views = Vec::with_capacity(tensors.len());
     for (tensor, raw) in tensors.iter().zip(&raw) {
-        let view = TensorView::new(dtype::<T>(), tensor.shape.clone(), raw)
+        let view = TensorView::new(dtype::<T>(), tensor.dims.clone(), raw)
             .map_err(|e| Error::format(path, format_args!("\"{}\": {e}", tensor.name)))?;
         views.push((tensor.name.as_str(), view));
     }
@@ -122,7 +114,7 @@ pub(crate) fn decode<T: Scalar>(path: &Path, bytes: &[u8]) -> Result<Vec<NamedTe
         .map_err(|e| Error::format(path, format_args!("expected a safetensors file: {e}")))?;
     let mut tensors = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {
-        let data = match view.dtype() {
+        let values = match view.dtype() {
             Dtype::F32 => numbers(view.data(), |b| T::of(f64::from(f32::from_le_bytes(b)))),
             Dtype::F64 => numbers(view.data(), |b| T::of(f64::from_le_bytes(b))),
             other => {
@@ -132,7 +124,7 @@ pub(crate) fn decode<T: Scalar>(path: &Path, bytes: &[u8]) -> Result<Vec<NamedTe
                 ));
             }
         };
-        tensors.push(NamedTensor { name: name.to_owned(), shape: view.shape().to_vec(), data });
+        tensors.push(NamedTensor { name: name.to_owned(), dims: view.shape().to_vec(), values });
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(tensors)
@@ -167,8 +159,8 @@ mod tests {
 
     type TestResult = std::result::Result<(), Box<dyn std::error::Error>>;
 
-    fn tensor<T>(name: &str, shape: &[usize], data: Vec<T>) -> NamedTensor<T> {
-        NamedTensor { name: name.into(), shape: shape.to_vec(), data }
+    fn tensor<T>(name: &str, dims: &[usize], values: Vec<T>) -> NamedTensor<T> {
+        NamedTensor { name: name.into(), dims: dims.to_vec(), values }
     }
 
     #[test]
@@ -178,14 +170,14 @@ mod tests {
         let narrow = vec![0.1f32, -0.0, f32::MIN_POSITIVE / 2.0, f32::MAX, 1e-45, 3.0];
         write_weights(&path, &[tensor("dense/kernel", &[2, 3], narrow.clone())])?;
         let back = read_weights::<f32>(&path)?;
-        assert_eq!((back[0].name.as_str(), &back[0].shape[..]), ("dense/kernel", &[2, 3][..]));
-        assert!(back[0].data.iter().zip(&narrow).all(|(a, b)| a.to_bits() == b.to_bits()));
-        assert!(read_weights::<f64>(&path)?[0].data.iter().zip(&narrow).all(|(&a, &b)| a == f64::from(b)));
+        assert_eq!((back[0].name.as_str(), &back[0].dims[..]), ("dense/kernel", &[2, 3][..]));
+        assert!(back[0].values.iter().zip(&narrow).all(|(a, b)| a.to_bits() == b.to_bits()));
+        assert!(read_weights::<f64>(&path)?[0].values.iter().zip(&narrow).all(|(&a, &b)| a == f64::from(b)));
 
         let wide = vec![0.1f64, 1.0 / 3.0, 5e-324];
         write_weights(&path, &[tensor("b", &[3], wide.clone())])?;
-        assert_eq!(read_weights::<f64>(&path)?[0].data, wide);
-        assert_eq!(read_weights::<f32>(&path)?[0].data, [0.1f32, 1.0 / 3.0, 0.0]);
+        assert_eq!(read_weights::<f64>(&path)?[0].values, wide);
+        assert_eq!(read_weights::<f32>(&path)?[0].values, [0.1f32, 1.0 / 3.0, 0.0]);
         Ok(())
     }
 

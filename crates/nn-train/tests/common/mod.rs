@@ -1,119 +1,10 @@
-//! A network small enough to follow by hand: softmax regression without bias, trained by SGD with momentum, in plain loops.
+//! Examples that can be learnt.
 
-use nn_core::matrix::InputRef;
-use nn_core::{Error, Result};
-use nn_train::weights::NamedTensor;
-use nn_train::{BatchStats, Network, State};
-
+/// How many classes the examples have.
 pub(crate) const CLASSES: usize = 3;
-const LEARNING_RATE: f64 = 0.3;
-const MOMENTUM: f64 = 0.9;
 
-/// One call of `train_on_batch`: the first column of each row, which the tests fill with the row's number.
-pub(crate) type Batch = Vec<f64>;
-
-#[derive(Debug, Clone)]
-pub(crate) struct Linear {
-    inputs: usize,
-    kernel: Vec<f64>,
-    velocity: Vec<f64>,
-    iterations: u64,
-    /// Every batch trained on.
-    pub(crate) trained: Vec<Batch>,
-    /// The sizes of the batches tested and predicted.
-    pub(crate) measured: Vec<usize>,
-}
-
-impl Linear {
-    pub(crate) fn new(inputs: usize) -> Self {
-        let kernel = (0..inputs * CLASSES).map(|i| (i % 7) as f64 / 10.0).collect();
-        let velocity = vec![0.0; inputs * CLASSES];
-        Self { inputs, kernel, velocity, iterations: 0, trained: Vec::new(), measured: Vec::new() }
-    }
-
-    fn rows(&self, x: &InputRef<'_, f64>) -> Vec<Vec<f64>> {
-        let mut rows = vec![vec![0.0; self.inputs]; x.rows()];
-        rows.iter_mut().enumerate().for_each(|(i, row)| x.write_row(i, row));
-        rows
-    }
-
-    fn probabilities(&self, row: &[f64]) -> Vec<f64> {
-        // The first column is the row's number, which is no feature.
-        let logit = |c: usize| (1..self.inputs).map(|i| row[i] * self.kernel[i * CLASSES + c]).sum::<f64>();
-        let e: Vec<f64> = (0..CLASSES).map(|c| logit(c).exp()).collect();
-        e.iter().map(|v| v / e.iter().sum::<f64>()).collect()
-    }
-
-    fn stats(&self, rows: &[Vec<f64>], labels: &[i32]) -> BatchStats {
-        let (mut loss, mut hits) = (0.0, 0);
-        for (row, &label) in rows.iter().zip(labels) {
-            let p = self.probabilities(row);
-            loss -= p[label as usize].ln();
-            hits += usize::from(p.iter().all(|&q| q <= p[label as usize]));
-        }
-        let n = rows.len();
-        BatchStats { rows: n, loss: loss / n as f64, accuracy: hits as f64 / n as f64 }
-    }
-
-    fn tensor(&self, name: &str, data: &[f64]) -> NamedTensor<f64> {
-        NamedTensor { name: name.into(), shape: vec![self.inputs, CLASSES], data: data.to_vec() }
-    }
-}
-
-impl Network<f64> for Linear {
-    fn classes(&self) -> usize {
-        CLASSES
-    }
-
-    fn train_on_batch(&mut self, x: InputRef<'_, f64>, labels: &[i32]) -> Result<BatchStats> {
-        let rows = self.rows(&x);
-        let stats = self.stats(&rows, labels);
-        let mut gradient = vec![0.0; self.kernel.len()];
-        for (row, &label) in rows.iter().zip(labels) {
-            for (c, p) in self.probabilities(row).into_iter().enumerate() {
-                let delta = p - f64::from(u8::from(c as i32 == label));
-                for i in 1..self.inputs {
-                    gradient[i * CLASSES + c] += delta * row[i] / rows.len() as f64;
-                }
-            }
-        }
-        for ((w, v), g) in self.kernel.iter_mut().zip(&mut self.velocity).zip(gradient) {
-            *v = MOMENTUM * *v - LEARNING_RATE * g;
-            *w += *v;
-        }
-        self.iterations += 1;
-        self.trained.push(rows.iter().map(|row| row[0]).collect());
-        Ok(stats)
-    }
-
-    fn test_on_batch(&mut self, x: InputRef<'_, f64>, labels: &[i32]) -> Result<BatchStats> {
-        self.measured.push(x.rows());
-        Ok(self.stats(&self.rows(&x), labels))
-    }
-
-    fn predict_on_batch(&mut self, x: InputRef<'_, f64>) -> Result<Vec<f64>> {
-        self.measured.push(x.rows());
-        Ok(self.rows(&x).iter().flat_map(|row| self.probabilities(row)).collect())
-    }
-
-    fn state(&self) -> State<f64> {
-        State {
-            weights: vec![self.tensor("dense/kernel", &self.kernel)],
-            slots: vec![self.tensor("dense/kernel/velocity", &self.velocity)],
-            iterations: self.iterations,
-        }
-    }
-
-    fn set_state(&mut self, state: &State<f64>) -> Result<()> {
-        let (Some(kernel), Some(velocity)) = (state.weights.first(), state.slots.first()) else {
-            return Err(Error::invalid("no kernel or no velocity"));
-        };
-        self.kernel.clone_from(&kernel.data);
-        self.velocity.clone_from(&velocity.data);
-        self.iterations = state.iterations;
-        Ok(())
-    }
-}
+/// How many columns the examples have.
+pub(crate) const COLUMNS: usize = 4;
 
 /// `rows` examples: column 0 is the row's number, the others depend on the class, with some disorder.
 pub(crate) fn examples(rows: usize) -> (Vec<f64>, Vec<i32>) {
@@ -125,6 +16,3 @@ pub(crate) fn examples(rows: usize) -> (Vec<f64>, Vec<i32>) {
     }
     (x, labels)
 }
-
-/// How many columns the examples have.
-pub(crate) const COLUMNS: usize = 4;
