@@ -139,147 +139,155 @@ fn neon<T: Element, K: Kernel<T>>(kernel: K) -> K::Output {
     kernel.run::<T::Neon>(unsafe { On::new() })
 }
 
-impl<T: Element> Backend<T> for Simd {
-    fn describe(&self) -> Description {
-        Description {
-            backend: "simd",
-            library: "own kernels".into(),
-            version: Some(env!("CARGO_PKG_VERSION").into()),
-            path: None,
-            isa: self.isa.features().into(),
-            threads_per_call: 1,
+/// One impl for each element type, not a generic one: so the kernels are compiled once, in this crate, and not again in
+/// every crate that uses them.
+macro_rules! backend {
+    ($($t:ty)*) => { $(
+        impl Backend<$t> for Simd {
+            fn describe(&self) -> Description {
+                Description {
+                    backend: "simd",
+                    library: "own kernels".into(),
+                    version: Some(env!("CARGO_PKG_VERSION").into()),
+                    path: None,
+                    isa: self.isa.features().into(),
+                    threads_per_call: 1,
+                }
+            }
+
+            fn gemm(&self, gemm: Gemm<'_, $t>, scratch: &mut Scratch<$t>) {
+                self.run(Product::new(gemm, Finish::Nothing, scratch));
+            }
+
+            fn prefers_sparse(&self, density: f64) -> bool {
+                density < SPARSE_BELOW
+            }
+
+            fn affine(
+                &self,
+                x: InputRef<'_, $t>,
+                w: MatRef<'_, $t>,
+                bias: Option<&[$t]>,
+                f: Activation,
+                y: MatMut<'_, $t>,
+                scratch: &mut Scratch<$t>,
+            ) {
+                assert!(
+                    x.rows() == y.rows() && x.cols() == w.rows() && w.cols() == y.cols(),
+                    "affine: [{}, {}] · [{}, {}] → [{}, {}]",
+                    x.rows(),
+                    x.cols(),
+                    w.rows(),
+                    w.cols(),
+                    y.rows(),
+                    y.cols()
+                );
+                assert!(bias.is_none_or(|bias| bias.len() == y.cols()), "affine: length of the bias");
+                let finish = Finish::Activate(f, bias);
+                if let InputRef::Sparse(x) = x {
+                    return self.run(SparseProduct { x, w, finish, y, scratch });
+                }
+                Source::with(x, |a| {
+                    let (alpha, beta, k) = (1.0, 0.0, w.rows());
+                    self.run(Product {
+                        alpha,
+                        a,
+                        ta: Trans::No,
+                        b: w,
+                        tb: Trans::No,
+                        beta,
+                        c: y,
+                        k,
+                        finish,
+                        scratch,
+                    });
+                });
+            }
+
+            fn accumulate_weights(
+                &self,
+                x: InputRef<'_, $t>,
+                delta: MatRef<'_, $t>,
+                dw: MatMut<'_, $t>,
+                scratch: &mut Scratch<$t>,
+            ) {
+                assert!(
+                    x.rows() == delta.rows() && x.cols() == dw.rows() && delta.cols() == dw.cols(),
+                    "accumulate_weights: [{}, {}]ᵀ · [{}, {}] → [{}, {}]",
+                    x.rows(),
+                    x.cols(),
+                    delta.rows(),
+                    delta.cols(),
+                    dw.rows(),
+                    dw.cols()
+                );
+                if let InputRef::Sparse(x) = x {
+                    return self.run(SparseOuter { x, delta, dw, scratch });
+                }
+                Source::with(x, |a| {
+                    let (one, k, finish) = (1.0, delta.rows(), Finish::Nothing);
+                    let (ta, tb) = (Trans::Yes, Trans::No);
+                    self.run(Product { alpha: one, a, ta, b: delta, tb, beta: one, c: dw, k, finish, scratch });
+                });
+            }
+
+            fn backpropagate(
+                &self,
+                dy: MatRef<'_, $t>,
+                w: MatRef<'_, $t>,
+                f: Activation,
+                output: MatRef<'_, $t>,
+                delta: MatMut<'_, $t>,
+                scratch: &mut Scratch<$t>,
+            ) {
+                assert!(
+                    output.rows() == delta.rows() && output.cols() == delta.cols(),
+                    "backpropagate: output [{}, {}], δ [{}, {}]",
+                    output.rows(),
+                    output.cols(),
+                    delta.rows(),
+                    delta.cols()
+                );
+                let gemm = reference::fits(Gemm::new(1.0, dy, Trans::No, w, Trans::Yes, 0.0, delta));
+                self.run(Product::new(gemm, Finish::Slope(f, output), scratch));
+            }
+
+            fn accumulate_bias(&self, delta: MatRef<'_, $t>, db: &mut [$t]) {
+                self.run(SumRows { delta, db });
+            }
+
+            fn activate(&self, f: Activation, x: &mut [$t]) {
+                if f != Activation::Linear {
+                    self.run(Activate { f, x });
+                }
+            }
+
+            fn unary(&self, f: Unary, x: &[$t], y: &mut [$t]) {
+                self.run(OfOne { f, x, y });
+            }
+
+            fn binary(&self, f: Binary, a: Operand<'_, $t>, b: Operand<'_, $t>, y: &mut [$t]) {
+                self.run(OfTwo { f, a, b, y });
+            }
+
+            fn softmax(&self, x: MatRef<'_, $t>, p: MatMut<'_, $t>) {
+                self.run(Softmax { x, p });
+            }
+
+            fn softmax_cross_entropy(
+                &self,
+                logits: MatRef<'_, $t>,
+                labels: Labels<'_, $t>,
+                losses: Option<&mut [$t]>,
+                gradient: Option<($t, MatMut<'_, $t>)>,
+            ) {
+                self.run(CrossEntropy { logits, labels, losses, gradient });
+            }
         }
-    }
-
-    fn gemm(&self, gemm: Gemm<'_, T>, scratch: &mut Scratch<T>) {
-        self.run(Product::new(gemm, Finish::Nothing, scratch));
-    }
-
-    fn prefers_sparse(&self, density: f64) -> bool {
-        density < SPARSE_BELOW
-    }
-
-    fn affine(
-        &self,
-        x: InputRef<'_, T>,
-        w: MatRef<'_, T>,
-        bias: Option<&[T]>,
-        f: Activation,
-        y: MatMut<'_, T>,
-        scratch: &mut Scratch<T>,
-    ) {
-        assert!(
-            x.rows() == y.rows() && x.cols() == w.rows() && w.cols() == y.cols(),
-            "affine: [{}, {}] · [{}, {}] → [{}, {}]",
-            x.rows(),
-            x.cols(),
-            w.rows(),
-            w.cols(),
-            y.rows(),
-            y.cols()
-        );
-        assert!(bias.is_none_or(|bias| bias.len() == y.cols()), "affine: length of the bias");
-        let finish = Finish::Activate(f, bias);
-        if let InputRef::Sparse(x) = x {
-            return self.run(SparseProduct { x, w, finish, y, scratch });
-        }
-        Source::with(x, |a| {
-            let (alpha, beta, k) = (T::one(), T::zero(), w.rows());
-            self.run(Product {
-                alpha,
-                a,
-                ta: Trans::No,
-                b: w,
-                tb: Trans::No,
-                beta,
-                c: y,
-                k,
-                finish,
-                scratch,
-            });
-        });
-    }
-
-    fn accumulate_weights(
-        &self,
-        x: InputRef<'_, T>,
-        delta: MatRef<'_, T>,
-        dw: MatMut<'_, T>,
-        scratch: &mut Scratch<T>,
-    ) {
-        assert!(
-            x.rows() == delta.rows() && x.cols() == dw.rows() && delta.cols() == dw.cols(),
-            "accumulate_weights: [{}, {}]ᵀ · [{}, {}] → [{}, {}]",
-            x.rows(),
-            x.cols(),
-            delta.rows(),
-            delta.cols(),
-            dw.rows(),
-            dw.cols()
-        );
-        if let InputRef::Sparse(x) = x {
-            return self.run(SparseOuter { x, delta, dw, scratch });
-        }
-        Source::with(x, |a| {
-            let (one, k, finish) = (T::one(), delta.rows(), Finish::Nothing);
-            let (ta, tb) = (Trans::Yes, Trans::No);
-            self.run(Product { alpha: one, a, ta, b: delta, tb, beta: one, c: dw, k, finish, scratch });
-        });
-    }
-
-    fn backpropagate(
-        &self,
-        dy: MatRef<'_, T>,
-        w: MatRef<'_, T>,
-        f: Activation,
-        output: MatRef<'_, T>,
-        delta: MatMut<'_, T>,
-        scratch: &mut Scratch<T>,
-    ) {
-        assert!(
-            output.rows() == delta.rows() && output.cols() == delta.cols(),
-            "backpropagate: output [{}, {}], δ [{}, {}]",
-            output.rows(),
-            output.cols(),
-            delta.rows(),
-            delta.cols()
-        );
-        let gemm = reference::fits(Gemm::new(T::one(), dy, Trans::No, w, Trans::Yes, T::zero(), delta));
-        self.run(Product::new(gemm, Finish::Slope(f, output), scratch));
-    }
-
-    fn accumulate_bias(&self, delta: MatRef<'_, T>, db: &mut [T]) {
-        self.run(SumRows { delta, db });
-    }
-
-    fn activate(&self, f: Activation, x: &mut [T]) {
-        if f != Activation::Linear {
-            self.run(Activate { f, x });
-        }
-    }
-
-    fn unary(&self, f: Unary, x: &[T], y: &mut [T]) {
-        self.run(OfOne { f, x, y });
-    }
-
-    fn binary(&self, f: Binary, a: Operand<'_, T>, b: Operand<'_, T>, y: &mut [T]) {
-        self.run(OfTwo { f, a, b, y });
-    }
-
-    fn softmax(&self, x: MatRef<'_, T>, p: MatMut<'_, T>) {
-        self.run(Softmax { x, p });
-    }
-
-    fn softmax_cross_entropy(
-        &self,
-        logits: MatRef<'_, T>,
-        labels: Labels<'_, T>,
-        losses: Option<&mut [T]>,
-        gradient: Option<(T, MatMut<'_, T>)>,
-    ) {
-        self.run(CrossEntropy { logits, labels, losses, gradient });
-    }
+    )* };
 }
+
+backend!(f32 f64);
 
 #[cfg(test)]
 mod tests;
