@@ -91,6 +91,11 @@ fn one_thread_per_call_is_set_and_read_back_and_so_is_the_librarys_own_threading
     let three = Blas::open_with(&file, library_threads(3)).expect("built");
     assert_eq!((describe(&three).threads_per_call, Backend::<f32>::shard_rows(&three)), (3, 8192));
     assert!(!Backend::<f32>::is_deterministic(&three));
+    // It is the library's one setting, and each use of either must see to its own.
+    multiply::<f32>(&one);
+    assert_eq!(describe(&one).threads_per_call, 1);
+    multiply::<f32>(&three);
+    assert_eq!(describe(&three).threads_per_call, 3);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::super::Description;
@@ -35,6 +36,7 @@ pub(super) struct Library {
     pub(super) dgemm: GemmFn<f64>,
     pub(super) vendor: Vendor,
     pub(super) path: Option<PathBuf>,
+    pub(super) threads_set: &'static AtomicUsize,
 }
 
 /// How symbols are decorated: what stands before and after `cblas_sgemm`.
@@ -105,7 +107,7 @@ impl Library {
                 let path = origin(sgemm);
                 let vendor = Vendor::find(handle, path.as_deref().unwrap_or(Path::new(file)));
                 vendor.check_integers(file)?;
-                return Ok(Self { sgemm, dgemm, vendor, path });
+                return Ok(Self { sgemm, dgemm, vendor, path, threads_set: threads_set(sgemm) });
             }
         }
         for decoration in ILP64 {
@@ -123,26 +125,24 @@ impl Library {
     /// Sets the number of threads per call and makes sure of it.
     pub(super) fn set_threads(&self, threads: usize) -> Result<()> {
         self.vendor.prepare(self.path.as_deref(), threads)?;
-        self.set_here(threads);
+        self.hold(threads);
         match self.vendor.threads() {
             Some(found) if found != threads => Err(Error::unavailable(format_args!(
-                "blas: {} was asked for {threads} thread(s) per call and reports {found} after it",
+                "{} was asked for {threads} thread(s) per call and reports {found} after it",
                 self.vendor.name()
             ))),
             None if threads != 1 => Err(Error::unavailable(format_args!(
-                "blas: {threads} threads per call were asked for, but {} has no known way to set them",
+                "{threads} threads per call were asked for, but {} has no known way to set them",
                 self.vendor.name()
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Runs one call, with the library's setting made on this thread first where the library keeps it per thread, and
-    /// one at a time where the library can't be called from several threads.
+    /// Runs one call on this number of threads, and one call at a time where the library can't be called from several
+    /// threads.
     pub(super) fn call(&self, threads: usize, body: impl FnOnce()) {
-        if self.vendor.keeps_threads_per_thread() {
-            self.set_here(threads);
-        }
+        self.hold(threads);
         let _guard = self
             .vendor
             .one_call_at_a_time()
@@ -150,31 +150,9 @@ impl Library {
         body();
     }
 
-    /// Sets the number of threads unless this thread was the last to do so with the same number.
-    fn set_here(&self, threads: usize) {
-        thread_local! {
-            /// The libraries, by the address of their product, and the number last set on this thread.
-            static SET: RefCell<Vec<(usize, usize)>> = const { RefCell::new(Vec::new()) };
-        }
-        let key = self.sgemm as usize;
-        let per_thread = self.vendor.keeps_threads_per_thread();
-        SET.with_borrow_mut(|set| {
-            if per_thread && set.contains(&(key, threads)) {
-                return;
-            }
-            set.retain(|&(library, _)| library != key);
-            set.push((key, threads));
-            // No two threads change a library's setting at once.
-            let _guard = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
-            self.vendor.set_threads(threads);
-        });
-    }
-
     /// What the library says of itself, now.
     pub(super) fn describe(&self, threads: usize) -> Description {
-        if self.vendor.keeps_threads_per_thread() {
-            self.set_here(threads);
-        }
+        self.hold(threads);
         Description {
             backend: "blas",
             library: self.vendor.name(),
@@ -184,6 +162,45 @@ impl Library {
             threads_per_call: self.vendor.threads().unwrap_or(1),
         }
     }
+
+    /// Sets the number of threads, unless it is the last that was set: on this thread where the library keeps a setting
+    /// for each, else in the process.
+    fn hold(&self, threads: usize) {
+        thread_local! {
+            /// The libraries, by the address of their product, and the number last set on this thread.
+            static HERE: RefCell<Vec<(usize, usize)>> = const { RefCell::new(Vec::new()) };
+        }
+        let library = self.sgemm as usize;
+        let in_effect = if self.vendor.keeps_threads_per_thread() {
+            HERE.with_borrow(|here| here.iter().find(|set| set.0 == library).map(|set| set.1))
+        } else {
+            Some(self.threads_set.load(Ordering::Acquire))
+        };
+        if in_effect == Some(threads) {
+            return;
+        }
+        HERE.with_borrow_mut(|here| {
+            here.retain(|set| set.0 != library);
+            here.push((library, threads));
+        });
+        let _guard = SETTING.lock().unwrap_or_else(PoisonError::into_inner);
+        self.vendor.set_threads(threads);
+        self.threads_set.store(threads, Ordering::Release);
+    }
+}
+
+/// The number of threads last set in the library with this product, shared by all that open it. 0: never set.
+pub(super) fn threads_set(sgemm: GemmFn<f32>) -> &'static AtomicUsize {
+    static ALL: Mutex<Vec<(usize, &'static AtomicUsize)>> = Mutex::new(Vec::new());
+    let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+    let library = sgemm as usize;
+    if let Some(known) = all.iter().find(|known| known.0 == library) {
+        return known.1;
+    }
+    // Lives as long as the library, which is never unloaded.
+    let new: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
+    all.push((library, new));
+    new
 }
 
 /// Serialises changes of thread counts.

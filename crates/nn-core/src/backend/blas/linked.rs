@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int};
 
-use super::library::{Library, origin};
+use super::library::{Library, origin, threads_set};
 use super::vendor::{OpenBlas, Vendor};
 use crate::Result;
 
@@ -59,5 +59,11 @@ pub(super) fn library() -> Result<Library> {
         set_threads: openblas_set_num_threads,
     });
     vendor.check_integers("the linked OpenBLAS")?;
-    Ok(Library { sgemm: cblas_sgemm, dgemm: cblas_dgemm, vendor, path: origin(cblas_sgemm) })
+    Ok(Library {
+        sgemm: cblas_sgemm,
+        dgemm: cblas_dgemm,
+        vendor,
+        path: origin(cblas_sgemm),
+        threads_set: threads_set(cblas_sgemm),
+    })
 }

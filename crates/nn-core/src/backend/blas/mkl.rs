@@ -63,7 +63,7 @@ impl Mkl {
             None => true,
         }) else {
             return Err(Error::unavailable(format_args!(
-                "blas: MKL was found, but not the parts of it that {threads} thread(s) per call need: {} (neither beside \
+                "MKL was found, but not the parts of it that {threads} thread(s) per call need: {} (neither beside \
                  mkl_rt nor by the loader)",
                 missing.join(", ")
             )));
@@ -75,7 +75,7 @@ impl Mkl {
         };
         if interface & 1 != INTERFACE_LP64 {
             return Err(Error::unavailable(
-                "blas: MKL is already in use in this process with 64-bit integers (ILP64); expected 32-bit integers \
+                "MKL is already in use in this process with 64-bit integers (ILP64); expected 32-bit integers \
                  (is MKL_INTERFACE_LAYER set?)",
             ));
         }

@@ -23,7 +23,7 @@ pub use self::names::known_names;
 use super::{Backend, Description};
 use crate::matrix::Scratch;
 use crate::ops::{Gemm, GemmParts, Trans};
-use crate::{Error, Result, Scalar};
+use crate::{Result, Scalar};
 
 /// Rows of the batch per call when the library brings its own threads: enough work to be worth waking them.
 const SHARD_ROWS_THREADED: usize = 8192;
@@ -53,8 +53,8 @@ impl Threading {
 /// A CBLAS library as a backend: `cblas_sgemm` and `cblas_dgemm`, everything else provided.
 ///
 /// A library, once opened, stays in the process. The number of threads is in most libraries a setting of the library
-/// and not of the caller: of two `Blas` over the same library, the one opened last decides for both, and
-/// [`describe`](Backend::describe) reports what is in effect when it is called.
+/// and not of the caller, so each call sees to it first: two `Blas` over the same library with different threading may
+/// be used in turn, but not at the same time.
 ///
 /// ```
 /// use nn_core::backend::{Backend, blas::Blas};
@@ -111,7 +111,7 @@ impl Blas {
         #[cfg(not(feature = "openblas-system"))]
         {
             let _ = threading;
-            Err(Error::unavailable(
+            Err(crate::Error::unavailable(
                 "blas: no library is linked into this build; build with the feature openblas-system of nn-core (Debian: \
                  apt install libopenblas-dev pkg-config first), or open an installed library by name or path",
             ))

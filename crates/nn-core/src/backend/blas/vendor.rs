@@ -99,9 +99,9 @@ impl Vendor {
     pub(super) fn prepare(&self, path: Option<&Path>, threads: usize) -> Result<()> {
         match self {
             Self::Mkl(lib) => lib.prepare(path, threads),
-            _ if c_int::try_from(threads).is_err() => Err(Error::invalid(format_args!(
-                "blas: {threads} threads per call are more than can be asked for"
-            ))),
+            _ if c_int::try_from(threads).is_err() => {
+                Err(Error::invalid(format_args!("{threads} threads per call are more than can be asked for")))
+            }
             _ => Ok(()),
         }
     }
