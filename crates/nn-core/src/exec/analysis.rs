@@ -140,7 +140,9 @@ impl Analysis {
         let direct = |spread: Spread| matches!(spread, Spread::Same | Spread::Scalar);
         match data.op {
             Op::Unary(_) => true,
-            Op::Binary(_, a, b) => spreads(graph, node, [a, b]).into_iter().all(direct),
+            Op::Binary(_, a, b) => {
+                operands(graph, node, [a, b]).into_iter().all(|(_, spread)| direct(spread))
+            }
             _ => false,
         }
     }
@@ -158,21 +160,15 @@ pub(super) fn is_source(op: &Op) -> bool {
     matches!(op, Op::Placeholder | Op::Variable(_) | Op::Constant(_) | Op::Size)
 }
 
-/// What a `Broadcast` spreads, and how; any other node is itself.
-pub(super) fn through_broadcast(graph: &Graph, node: Node) -> (Node, Option<Spread>) {
-    let data = graph.node(node);
-    match data.op {
-        Op::Broadcast(spread) => (data.inputs[0], Some(spread)),
-        _ => (node, None),
-    }
-}
-
-/// How each operand of a binary node is spread, when `Broadcast` inputs are read through.
-pub(super) fn spreads(graph: &Graph, node: Node, declared: [Spread; 2]) -> [Spread; 2] {
+/// The operands of a binary node, and how each is spread. A `Broadcast` is read through where the node itself spreads
+/// nothing; one spread after another would be none of the forms that kernels exist for.
+pub(super) fn operands(graph: &Graph, node: Node, declared: [Spread; 2]) -> [(Node, Spread); 2] {
     let inputs = &graph.node(node).inputs;
-    let see = |i: usize| match declared[i] {
-        Spread::Same => through_broadcast(graph, inputs[i]).1.unwrap_or(Spread::Same),
-        spread => spread,
-    };
-    [see(0), see(1)]
+    [0, 1].map(|i| {
+        let data = graph.node(inputs[i]);
+        match (declared[i], &data.op) {
+            (Spread::Same, &Op::Broadcast(spread)) => (data.inputs[0], spread),
+            (spread, _) => (inputs[i], spread),
+        }
+    })
 }

@@ -1,6 +1,6 @@
 //! Which nodes one kernel computes together: fusion as instruction selection. Gradient rules know nothing of it.
 
-use super::analysis::{Analysis, read_inputs, through_broadcast};
+use super::analysis::{Analysis, operands, read_inputs};
 use crate::graph::{Graph, Node, Op, Spread};
 use crate::ops::{Activation, Binary, Trans, Unary};
 
@@ -77,11 +77,16 @@ impl<'g> Fusion<'g> {
 
     fn form(&self, node: Node) -> Form {
         let data = self.graph.node(node);
-        let plain = || Form::Plain(read_inputs(&data.op, &data.inputs).collect());
+        let plain = || {
+            Form::Plain(match data.op {
+                Op::Binary(_, a, b) => operands(self.graph, node, [a, b]).map(|(operand, _)| operand).into(),
+                _ => read_inputs(&data.op, &data.inputs).collect(),
+            })
+        };
         if !self.analysis.when(node).is_batched() {
             return match data.op {
                 Op::Reshape => Form::Alias(data.inputs[0]),
-                _ => self.with_spread_inputs(node, plain()),
+                _ => plain(),
             };
         }
         match (&data.op, data.inputs.as_slice()) {
@@ -106,7 +111,7 @@ impl<'g> Fusion<'g> {
             (Op::CrossEntropyGrad, &[logits, labels, up]) => {
                 self.cross_entropy_gradient(node, logits, labels, up)
             }
-            _ => self.with_spread_inputs(node, plain()),
+            _ => plain(),
         }
     }
 
@@ -167,17 +172,6 @@ impl<'g> Fusion<'g> {
             (Some(losses), _) => Form::WithLosses(losses),
             (None, Some(scale)) => Form::CrossEntropyGrad { logits, labels, scale },
             (None, None) => Form::Plain(vec![logits, labels, up]),
-        }
-    }
-
-    /// Elementwise operations read through a `Broadcast`: spreading is what they do themselves.
-    fn with_spread_inputs(&self, node: Node, form: Form) -> Form {
-        let Op::Binary(..) = self.graph.node(node).op else { return form };
-        match form {
-            Form::Plain(inputs) => {
-                Form::Plain(inputs.into_iter().map(|i| through_broadcast(self.graph, i).0).collect())
-            }
-            other => other,
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::analysis::{Analysis, When, is_source, spreads};
+use super::analysis::{Analysis, When, is_source, operands};
 use super::fusion::{Form, Fusion};
 use super::memory::share_slots;
 use super::passes::Passes;
@@ -323,7 +323,7 @@ impl Lower<'_> {
         Ok(match &data.op {
             Op::Unary(f) => Kernel::Unary(*f),
             Op::Binary(f, a, b) => {
-                let [a, b] = spreads(self.graph, node, [*a, *b]);
+                let [a, b] = operands(self.graph, node, [*a, *b]).map(|(_, spread)| spread);
                 Kernel::Binary(*f, a, b)
             }
             Op::MatMul(ta, tb) => Kernel::MatMul { ta: *ta, tb: *tb },

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::analysis::{When, is_source, spreads, through_broadcast};
+use super::analysis::{When, is_source, operands};
 use super::elementwise::{Elementwise, Source, Step};
 use super::fusion::Form;
 use super::lower::Lower;
@@ -135,8 +135,7 @@ impl Passes {
                     writer.steps.push(Step::Unary(f, x, step));
                 }
                 Op::Binary(f, a, b) => {
-                    let [sa, sb] = spreads(lower.graph, node, [a, b]);
-                    let [a, b] = [0, 1].map(|i| through_broadcast(lower.graph, data.inputs[i]).0);
+                    let [(a, sa), (b, sb)] = operands(lower.graph, node, [a, b]);
                     let a = writer.source(a, sa, step, &outs, lower)?;
                     let b = writer.source(b, sb, step, &outs, lower)?;
                     writer.steps.push(Step::Binary(f, a, b, step));

@@ -147,6 +147,10 @@ impl Graph {
     #[track_caller]
     pub fn broadcast_like(&mut self, x: Node, like: Node) -> Result<Node> {
         let (from, to) = (self.shape(x), self.shape(like));
+        if let (Some(a), Some(b)) = (from.batch(), to.batch()) {
+            self.unify(Dim::Symbol(a), Dim::Symbol(b));
+        }
+        let (from, to) = (self.resolve(&from), self.resolve(&to));
         match shape::spread(&from, &to) {
             Some(Spread::Same) => Ok(x),
             Some(spread) => Ok(self.push(Op::Broadcast(spread), vec![x, like], to, DType::Float)),
