@@ -16,7 +16,7 @@ test:
 
 # The same with OpenBLAS linked in (Debian: apt install libopenblas-dev pkg-config).
 test-blas:
-    cargo test --workspace --features nn-core/openblas-system
+    cargo test --workspace --features nn-tests/openblas-system
 
 # The benchmarks; `just bench full_batch` runs one of them.
 bench *ARGS:
