@@ -128,11 +128,18 @@ impl Optimizer {
         let own = match *self {
             Self::Sgd { momentum, .. } => ("momentum", fraction(momentum), momentum),
             Self::RmsProp { rho, .. } => ("rho", fraction(rho), rho),
-            Self::Adam { beta_1, beta_2, .. } => ("beta", fraction(beta_1) && fraction(beta_2), beta_1),
+            Self::Adam { beta_1, beta_2, .. } => {
+                ("beta", fraction(beta_1) && fraction(beta_2), if fraction(beta_1) { beta_2 } else { beta_1 })
+            }
+        };
+        let epsilon = match *self {
+            Self::Sgd { .. } => 0.0,
+            Self::RmsProp { epsilon, .. } | Self::Adam { epsilon, .. } => epsilon,
         };
         let all = [
             ("learning rate", positive(learning_rate), learning_rate),
             ("decay", positive(decay), decay),
+            ("epsilon", positive(epsilon), epsilon),
             own,
         ];
         match all.into_iter().find(|(_, fits, _)| !fits) {
