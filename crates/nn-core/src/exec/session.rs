@@ -176,13 +176,19 @@ impl<T: Scalar> Session<T> {
     /// Checks every feed against its placeholder, and finds the rows of each batch axis.
     fn check_feeds(&self, feeds: &[(Node, Feed<'_, T>)]) -> Result<Axes> {
         let mut axes = Axes::new();
-        for (node, feed) in feeds {
+        for (i, (node, feed)) in feeds.iter().enumerate() {
             let data = self.graph.nodes().get(node.index()).filter(|data| data.op == Op::Placeholder);
             let Some(data) = data else {
                 return Err(Error::invalid(format_args!(
                     "run: a value was fed to {node:?}, which is not a placeholder"
                 )));
             };
+            if feeds[..i].iter().any(|(earlier, _)| earlier == node) {
+                return Err(Error::invalid(format_args!(
+                    "run: placeholder \"{}\" was fed twice, expected one value",
+                    data.name
+                )));
+            }
             let shape = self.graph.shape(*node);
             let row_len = shape.row_len();
             let (rows, fits) = match (feed, data.dtype, shape.batch()) {
