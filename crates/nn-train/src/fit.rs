@@ -271,24 +271,26 @@ fn measure<T: Scalar>(network: &mut dyn Trainable<T>, data: &Dataset<'_, T>) -> 
     Ok(mean.stats())
 }
 
-/// Batches taken together: Σ rowsᵢ · figureᵢ / Σ rowsᵢ.
+/// Batches taken together: Σ rowsᵢ · lossᵢ / Σ rowsᵢ, and hits / rows. A batch's hits are a whole number, so rounding
+/// takes away what its fraction lost in f32.
 #[derive(Default)]
 struct Mean {
     rows: usize,
     loss: f64,
-    accuracy: f64,
+    hits: f64,
 }
 
 impl Mean {
     fn add(&mut self, batch: &BatchStats) {
+        let rows = batch.rows as f64;
         self.rows += batch.rows;
-        self.loss += batch.loss * batch.rows as f64;
-        self.accuracy += batch.accuracy * batch.rows as f64;
+        self.loss += batch.loss * rows;
+        self.hits += (batch.accuracy * rows).round();
     }
 
     fn stats(&self) -> BatchStats {
         let rows = self.rows.max(1) as f64;
-        BatchStats { rows: self.rows, loss: self.loss / rows, accuracy: self.accuracy / rows }
+        BatchStats { rows: self.rows, loss: self.loss / rows, accuracy: self.hits / rows }
     }
 }
 

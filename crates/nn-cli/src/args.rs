@@ -1,0 +1,149 @@
+//! What a person writes on the command line, typed. The options of `nn train` are in [`train`].
+
+mod train;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use mnist_data::NamedSet;
+
+pub(crate) use train::{Api, BatchRows, DType, Init, Input, OptimizerName, TrainArgs};
+
+/// Trains small dense networks on the CPU, in the open and very fast.
+#[derive(Debug, Parser)]
+#[command(name = "nn", version, arg_required_else_help = true, args_override_self = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Draw with ASCII only, whatever the locale says
+    #[arg(long, global = true)]
+    pub(crate) ascii: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train a network and show how good it is
+    Train(Box<TrainArgs>),
+    /// Look at, fetch and verify data sets
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// List the linear-algebra backends: what is available, in which version, and what is not and why
+    Backends,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Print shapes, class counts, pixel statistics and checksums
+    Info {
+        #[arg(long, default_value = "bundled", value_name = "bundled|DIR", help = DATA_HELP)]
+        data: DataSource,
+    },
+    /// Print one image as numbers, as a picture, or both
+    Show {
+        /// The image's number, from 0
+        index: usize,
+        /// Of the training or of the test images
+        #[arg(long, value_enum, default_value_t = Part::Train)]
+        split: Part,
+        /// How to print it
+        #[arg(long = "as", value_enum, default_value_t = Show::Both)]
+        show: Show,
+        #[arg(long, default_value = "bundled", value_name = "bundled|DIR", help = DATA_HELP)]
+        data: DataSource,
+    },
+    /// Download a data set, checked, into the cache or a directory
+    Fetch {
+        /// The data set
+        #[arg(long, value_enum, default_value_t = SetName::Mnist)]
+        set: SetName,
+        /// Where to put the four files [default: the data set's folder in the cache directory]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Use no network: only check what is there
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Compare a data set with its published checksums
+    Verify {
+        /// The directory of the four files [default: the data inside this program]
+        dir: Option<PathBuf>,
+        /// The data set that it should be
+        #[arg(long, value_enum, default_value_t = SetName::Mnist, requires = "dir")]
+        set: SetName,
+    },
+}
+
+pub(crate) const DATA_HELP: &str =
+    "The data set: MNIST as it is inside this program, or a directory with four IDX files, plain or .gz";
+
+/// Where a data set is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DataSource {
+    /// Inside the program.
+    Bundled,
+    /// Four IDX files in a directory.
+    Dir(PathBuf),
+}
+
+impl From<String> for DataSource {
+    fn from(text: String) -> Self {
+        if text == "bundled" { Self::Bundled } else { Self::Dir(text.into()) }
+    }
+}
+
+impl fmt::Display for DataSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundled => f.write_str("bundled"),
+            Self::Dir(dir) => write!(f, "{}", dir.display()),
+        }
+    }
+}
+
+/// One of a data set's two parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// To learn from
+    Train,
+    /// To measure on
+    Test,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "training",
+            Self::Test => "test",
+        })
+    }
+}
+
+/// How to print an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Show {
+    /// Its pixels' values, 0 to 255
+    Numbers,
+    /// Drawn with characters
+    Picture,
+    /// The numbers, then the picture
+    Both,
+}
+
+/// A published data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SetName {
+    /// Handwritten digits
+    Mnist,
+    /// Articles of clothing
+    FashionMnist,
+}
+
+impl From<SetName> for NamedSet {
+    fn from(name: SetName) -> Self {
+        match name {
+            SetName::Mnist => Self::mnist(),
+            SetName::FashionMnist => Self::fashion_mnist(),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The options of `nn train`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, ValueEnum};
+use nn_core::backend::BackendKind;
+use nn_core::init::Initializer;
+use nn_core::ops::Activation;
+use serde::Serialize;
+
+use super::{DATA_HELP, DataSource};
+
+/// The activations that a hidden layer may have.
+const ACTIVATIONS: [Activation; 3] = [Activation::Tanh, Activation::Relu, Activation::Sigmoid];
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    #[arg(long, default_value = "bundled", value_name = "bundled|DIR", help_heading = "Data", help = DATA_HELP)]
+    pub(crate) data: DataSource,
+    /// Train on the first N training images only
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub(crate) train_rows: Option<NonZeroUsize>,
+    /// Hold back the last F of the training images, 0 to below 1, and measure them after each epoch
+    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = fraction, help_heading = "Data")]
+    pub(crate) validation_split: f64,
+
+    /// The level of abstraction that the network is built at; all give the same bits
+    #[arg(long, value_enum, default_value_t = Api::Sequential, help_heading = "Network")]
+    pub(crate) api: Api,
+    /// The units of each hidden layer, separated by commas: 512, or 128,64
+    #[arg(long, value_name = "UNITS", default_value = "512", value_parser = Hidden::parse, help_heading = "Network")]
+    pub(crate) hidden: Hidden,
+    /// What the hidden layers do with their sums
+    #[arg(
+        long,
+        default_value = "relu",
+        value_parser = PossibleValuesParser::new(ACTIVATIONS.map(Activation::name)).map(activation),
+        help_heading = "Network"
+    )]
+    pub(crate) activation: Activation,
+    /// The first weights: glorot-uniform, glorot-normal, he-uniform, he-normal, normal:SIGMA, uniform:LIMIT, orthogonal,
+    /// zeros, or a file of weights, FILE.safetensors
+    #[arg(long, value_name = "INIT", default_value = "glorot-uniform", value_parser = Init::parse, help_heading = "Network")]
+    pub(crate) init: Init,
+    /// Add F times the sum of the kernels' absolute values to the loss
+    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Network")]
+    pub(crate) l1: f64,
+    /// Add F times the sum of the kernels' squares to the loss
+    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Network")]
+    pub(crate) l2: f64,
+
+    /// How the weights follow their gradients
+    #[arg(long, value_enum, default_value_t = OptimizerName::Adam, help_heading = "Training")]
+    pub(crate) optimizer: OptimizerName,
+    /// The learning rate [default: Keras' own: 0.01 for sgd, 0.001 for rmsprop and adam]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = positive, help_heading = "Training")]
+    pub(crate) lr: Option<f64>,
+    /// Momentum, 0 to below 1; for sgd [default: 0]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = fraction, help_heading = "Training")]
+    pub(crate) momentum: Option<f64>,
+    /// Look ahead along the momentum; for sgd
+    #[arg(long, help_heading = "Training")]
+    pub(crate) nesterov: bool,
+    /// Let the learning rate fall to lr / (1 + F · updates)
+    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Training")]
+    pub(crate) decay: f64,
+    /// How much of the mean square is kept at each update, 0 to below 1; for rmsprop [default: 0.9]
+    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = fraction, help_heading = "Training")]
+    pub(crate) rho: Option<f64>,
+    /// How often to go through the training images
+    #[arg(long, value_name = "N", default_value = "5", help_heading = "Training")]
+    pub(crate) epochs: NonZeroUsize,
+    /// Images per update, or full: all of them at once
+    #[arg(long, value_name = "N|full", default_value = "128", value_parser = BatchRows::parse, help_heading = "Training")]
+    pub(crate) batch_size: BatchRows,
+    /// Visit the images in an order of its own in each epoch (the default)
+    #[arg(long, overrides_with = "no_shuffle", help_heading = "Training")]
+    pub(crate) shuffle: bool,
+    /// Visit the images in the order of the data
+    #[arg(long, overrides_with = "shuffle", help_heading = "Training")]
+    pub(crate) no_shuffle: bool,
+    /// What weights and orders are drawn from; the same number gives the same run
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Training")]
+    pub(crate) seed: u64,
+
+    /// What computes; see nn backends
+    #[arg(
+        long,
+        default_value = "auto",
+        value_parser = PossibleValuesParser::new(BackendKind::ALL.map(BackendKind::name)).try_map(|name| name.parse::<BackendKind>()),
+        help_heading = "Computation"
+    )]
+    pub(crate) backend: BackendKind,
+    /// The BLAS library, by name (openblas, blis, mkl, …) or path; implies the backend blas
+    #[arg(long, value_name = "NAME|PATH", help_heading = "Computation")]
+    pub(crate) blas: Option<String>,
+    /// The form in which the images reach the first layer
+    #[arg(long, value_enum, default_value_t = Input::Auto, help_heading = "Computation")]
+    pub(crate) input: Input,
+    /// How many threads compute [default: one per processor that this process may use]
+    #[arg(long, value_name = "N", help_heading = "Computation")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// The type of all numbers
+    #[arg(long, value_enum, default_value_t = DType::F32, help_heading = "Computation")]
+    pub(crate) dtype: DType,
+
+    /// Write history, confusion matrix, times and environment to FILE
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the trained weights to FILE, under Keras' names
+    #[arg(long, value_name = "FILE.safetensors", help_heading = "Output")]
+    pub(crate) save: Option<PathBuf>,
+    /// Write config.json, history.json and model.safetensors into DIR, which is made if need be
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print nothing but errors
+    #[arg(long, short, help_heading = "Output")]
+    pub(crate) quiet: bool,
+}
+
+/// A level of abstraction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Api {
+    /// Placeholders, variables and operations
+    Graph,
+    /// Functions that build a layer's graph
+    Layers,
+    /// A stack of layers
+    Sequential,
+}
+
+/// An optimizer, without its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OptimizerName {
+    /// Gradient descent, with momentum if wanted
+    Sgd,
+    /// Steps divided by a running root mean square of the gradient
+    Rmsprop,
+    /// RMSprop with momentum and bias correction
+    Adam,
+}
+
+/// A form of the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Input {
+    /// Whichever is faster on this backend
+    Auto,
+    /// All pixels
+    Dense,
+    /// The pixels that are not 0
+    Sparse,
+}
+
+/// An element type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DType {
+    /// Single precision
+    F32,
+    /// Double precision
+    F64,
+}
+
+/// The units of each hidden layer, one or more layers of one or more units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hidden(pub(crate) Vec<usize>);
+
+impl Hidden {
+    fn parse(text: &str) -> Result<Self, String> {
+        let units = |part: &str| part.trim().parse().ok().filter(|&n| n > 0);
+        let all: Option<Vec<usize>> = text.split(',').map(units).collect();
+        all.map(Self).ok_or_else(|| "expected numbers of units from 1 on, such as 512 or 128,64".into())
+    }
+}
+
+/// `N` or `full`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BatchRows {
+    Rows(NonZeroUsize),
+    Full,
+}
+
+impl BatchRows {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "full" {
+            return Ok(Self::Full);
+        }
+        text.parse().map(Self::Rows).map_err(|_| "expected a number from 1 on, or full".to_owned())
+    }
+}
+
+/// Where the first weights come from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Init {
+    /// Drawn, as the text says.
+    Drawn(Initializer, String),
+    /// Read from a file.
+    File(PathBuf),
+}
+
+impl Init {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.ends_with(".safetensors") {
+            return Ok(Self::File(text.into()));
+        }
+        let (name, number) = text.split_once(':').map_or((text, None), |(name, number)| (name, Some(number)));
+        let number = number.map(not_negative).transpose()?;
+        let drawn = match (name, number) {
+            ("zeros", None) => Initializer::Zeros,
+            ("glorot-uniform", None) => Initializer::GlorotUniform,
+            ("glorot-normal", None) => Initializer::GlorotNormal,
+            ("he-uniform", None) => Initializer::HeUniform,
+            ("he-normal", None) => Initializer::HeNormal,
+            ("orthogonal", gain) => Initializer::Orthogonal(gain.unwrap_or(1.0)),
+            ("normal", Some(sigma)) => Initializer::Normal(sigma),
+            ("uniform", Some(limit)) => Initializer::Uniform(limit),
+            _ => {
+                return Err("expected glorot-uniform, glorot-normal, he-uniform, he-normal, normal:SIGMA, uniform:LIMIT, \
+                            orthogonal, zeros or FILE.safetensors"
+                    .into());
+            }
+        };
+        Ok(Self::Drawn(drawn, text.to_owned()))
+    }
+}
+
+fn activation(name: String) -> Activation {
+    ACTIVATIONS.into_iter().find(|f| f.name() == name).unwrap_or(Activation::Relu)
+}
+
+fn number(text: &str, fits: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|&x| fits(x)).ok_or_else(|| format!("expected {expected}"))
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    number(text, |x| x.is_finite() && x > 0.0, "a finite number greater than 0")
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    number(text, |x| x.is_finite() && x >= 0.0, "a finite number, 0 or greater")
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    number(text, |x| (0.0..1.0).contains(&x), "a number from 0 to below 1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn initialisers_are_read_with_their_numbers_and_files_by_their_ending() {
+        let drawn = |i: Initializer, text: &str| Ok(Init::Drawn(i, text.into()));
+        assert_eq!(Init::parse("normal:0.1"), drawn(Initializer::Normal(0.1), "normal:0.1"));
+        assert_eq!(Init::parse("orthogonal"), drawn(Initializer::Orthogonal(1.0), "orthogonal"));
+        assert_eq!(Init::parse("a/b.safetensors"), Ok(Init::File("a/b.safetensors".into())));
+        for wrong in ["normal", "normal:", "normal:-1", "normal:inf", "zeros:1", "he", "", "w.npz"] {
+            assert!(Init::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for wrong in ["0", "-1", "inf", "nan", "x", ""] {
+            assert!(positive(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["1", "-0.1", "nan", "1e9"] {
+            assert!(fraction(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((fraction("0"), not_negative("0")), (Ok(0.0), Ok(0.0)));
+        assert!(not_negative("-1e-9").is_err());
+        assert_eq!(BatchRows::parse("full"), Ok(BatchRows::Full));
+        assert!(BatchRows::parse("0").is_err() && BatchRows::parse("half").is_err());
+        assert_eq!(Hidden::parse("128, 64"), Ok(Hidden(vec![128, 64])));
+        for wrong in ["", "0", "512,", "512,0", "-1", "a"] {
+            assert!(Hidden::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_activation_is_read_back_from_its_name() {
+        for f in ACTIVATIONS {
+            assert_eq!(activation(f.name().to_owned()), f);
+        }
+    }
+}

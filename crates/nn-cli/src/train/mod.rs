@@ -1,0 +1,129 @@
+//! `nn train`: options in, a trained network and its figures out.
+
+mod config;
+mod inputs;
+mod mistakes;
+mod model;
+mod progress;
+mod record;
+
+use std::time::Instant;
+
+use nn_core::Scalar;
+use nn_core::exec::SessionOptions;
+use nn_train::metrics::{ClassificationReport, ConfusionMatrix, argmax_rows};
+use nn_train::{FitData, fit, predict};
+
+use self::config::TrainConfig;
+use self::inputs::Inputs;
+use self::progress::Progress;
+use self::record::{Environment, Outputs, Record, Seconds};
+use crate::args::{DType, TrainArgs};
+use crate::data::load;
+use crate::failure::Failure;
+use crate::render::grouped;
+use crate::screen::{Screen, Style};
+
+pub(crate) fn run(args: TrainArgs, screen: &mut Screen) -> Result<(), Failure> {
+    let config = TrainConfig::new(args)?;
+    if config.quiet {
+        screen.mute();
+    }
+    match config.dtype {
+        DType::F32 => train::<f32>(&config, screen),
+        DType::F64 => train::<f64>(&config, screen),
+    }
+}
+
+fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Failure> {
+    let begin = Instant::now();
+    let outputs = Outputs::check(config)?;
+    let backend = config.backend.open::<T>()?;
+    let data = load(&config.data)?;
+    let inputs = Inputs::<T>::new(&data, config, &*backend)?;
+    let options = SessionOptions { backend, threads: config.threads.get(), seed: config.fit.seed };
+    let mut network = model::build(config, data.train.images.pixels(), data.class_count(), options)?;
+    outputs.make_directory()?;
+    let load_seconds = begin.elapsed().as_secs_f64();
+
+    let environment = Environment::new(network.session().description(), network.session().threads(), config);
+    screen.print(introduction(config, &data, &inputs, &environment, screen.style)?);
+    let test = inputs.test()?;
+    let fit_data = FitData { test: (test.rows() > 0).then_some(test), ..FitData::new(inputs.train()?) };
+    let mut progress = Progress::new(screen, config.quiet, outputs.is_empty());
+    let history = fit(&mut network, &fit_data, &config.fit, &mut [&mut progress])?;
+    let times = progress.finish();
+    if screen.is_closed() && outputs.is_empty() {
+        return Ok(());
+    }
+
+    let answers = predict(&mut network, test.x())?;
+    let predicted = argmax_rows(&answers, data.class_count())?;
+    let matrix = ConfusionMatrix::from_labels(test.labels(), &predicted, data.class_count())?;
+    let report = ClassificationReport::new(&matrix);
+    let record = Record {
+        history: &history,
+        confusion_matrix: &matrix,
+        classification_report: &report,
+        seconds: Seconds {
+            load: load_seconds,
+            training: times.training_seconds,
+            evaluation: times.evaluation_seconds,
+            total: begin.elapsed().as_secs_f64(),
+        },
+        images_per_second: times.images_per_second(),
+        environment: &environment,
+        config: config.describe(),
+    };
+    outputs.write(&record, &network)?;
+
+    let heading = |text: &str| screen.style.bold(text);
+    let summary = [
+        heading("\nConfusion matrix of the test images"),
+        matrix.to_string(),
+        heading("Classification report"),
+        format!("{report:.4}"),
+        mistakes::drawn(&data.test, &predicted, &answers, screen.style),
+        format!(
+            "{}: {:.1} s in all, {:.1} s of them training at {} images/s",
+            environment.line(),
+            record.seconds.total,
+            record.seconds.training,
+            grouped(record.images_per_second.round() as usize)
+        ),
+    ];
+    screen.print(summary.join("\n"));
+    Ok(())
+}
+
+/// What is about to happen, in a few lines.
+fn introduction<T: Scalar>(
+    config: &TrainConfig,
+    data: &mnist_data::Dataset,
+    inputs: &Inputs<T>,
+    environment: &Environment,
+    style: Style,
+) -> Result<String, Failure> {
+    let (_, rows, columns) = data.train.images.shape();
+    let classes = data.class_count();
+    let mut layers = vec![data.train.images.pixels().to_string()];
+    layers.extend(config.hidden.iter().map(|units| format!("{units} {}", config.activation.name())));
+    layers.push(format!("{classes} softmax"));
+    let lines = [
+        (
+            "data",
+            format!(
+                "{}, {} training and {} test images of {rows}{}{columns} pixels, {classes} classes",
+                data.name,
+                grouped(inputs.train()?.rows()),
+                grouped(inputs.test()?.rows()),
+                style.or_ascii("×", "x"),
+            ),
+        ),
+        ("network", layers.join(style.or_ascii(" → ", " -> "))),
+        ("training", config.training_line()),
+        ("with", format!("{}, {} input", environment.line(), inputs.form())),
+    ];
+    let line = |(name, text): (&str, String)| format!("{} {text}\n", style.bold(&format!("{name:8}")));
+    Ok(lines.map(line).concat())
+}

@@ -1,0 +1,169 @@
+//! What a run leaves: `--json`, `--save` and `--out`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nn_core::Scalar;
+use nn_core::backend::Description;
+use nn_core::models::Network;
+use nn_train::History;
+use nn_train::files::{check_writable, write_atomically};
+use nn_train::metrics::{ClassificationReport, ConfusionMatrix};
+use nn_train::weights::write_weights;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::config::TrainConfig;
+use crate::args::DType;
+use crate::failure::Failure;
+
+/// The content of `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Record<'a> {
+    pub(crate) history: &'a History,
+    /// Of the test images; row: true class.
+    pub(crate) confusion_matrix: &'a ConfusionMatrix,
+    pub(crate) classification_report: &'a ClassificationReport,
+    pub(crate) seconds: Seconds,
+    /// Images trained on per second of training.
+    pub(crate) images_per_second: f64,
+    pub(crate) environment: &'a Environment,
+    pub(crate) config: Value,
+}
+
+/// Wall-clock time.
+#[derive(Debug, Serialize)]
+pub(crate) struct Seconds {
+    /// From the start until the first update: reading data, building the network.
+    pub(crate) load: f64,
+    /// All epochs' updates.
+    pub(crate) training: f64,
+    /// Measuring validation and test images after each epoch.
+    pub(crate) evaluation: f64,
+    /// From the start until the files are written.
+    pub(crate) total: f64,
+}
+
+/// What a run ran on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Environment {
+    backend: &'static str,
+    library: String,
+    library_version: Option<String>,
+    library_path: Option<PathBuf>,
+    isa: String,
+    threads: usize,
+    threads_per_call: usize,
+    dtype: DType,
+    os: &'static str,
+    arch: &'static str,
+    cpu: Option<String>,
+    cpus: usize,
+    nn_version: &'static str,
+    #[serde(skip)]
+    description: String,
+}
+
+impl Environment {
+    pub(crate) fn new(backend: Description, threads: usize, config: &TrainConfig) -> Self {
+        Self {
+            description: backend.to_string(),
+            backend: backend.backend,
+            library: backend.library,
+            library_version: backend.version,
+            library_path: backend.path,
+            isa: backend.isa,
+            threads,
+            threads_per_call: backend.threads_per_call,
+            dtype: config.dtype,
+            os: std::env::consts::OS,
+            arch: std::env::consts::ARCH,
+            cpu: cpu_name(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            nn_version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// Backend, library, instruction set, threads and element type in one line.
+    pub(crate) fn line(&self) -> String {
+        let threads =
+            if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
+        let dtype = match self.dtype {
+            DType::F32 => "f32",
+            DType::F64 => "f64",
+        };
+        format!("{}, {threads}, {dtype}", self.description)
+    }
+}
+
+/// What the processor calls itself, where the system tells.
+fn cpu_name() -> Option<String> {
+    let info = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// The files that were asked for.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    json: Option<PathBuf>,
+    save: Option<PathBuf>,
+    directory: Option<PathBuf>,
+}
+
+impl Outputs {
+    /// Finds out what can't be written before anything is computed. Nothing is written yet.
+    pub(crate) fn check(config: &TrainConfig) -> Result<Self, Failure> {
+        let outputs =
+            Self { json: config.json.clone(), save: config.save.clone(), directory: config.out.clone() };
+        for path in outputs.json.iter().chain(&outputs.save) {
+            check_writable(path)?;
+        }
+        Ok(outputs)
+    }
+
+    /// Whether no file was asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.json.is_none() && self.save.is_none() && self.directory.is_none()
+    }
+
+    /// Makes the directory of `--out`, and finds out whether files can be written there.
+    pub(crate) fn make_directory(&self) -> Result<(), Failure> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        fs::create_dir_all(directory).map_err(|e| {
+            Failure::other(format_args!("{}: cannot make the directory: {e}", directory.display()))
+        })?;
+        for name in [CONFIG, HISTORY, MODEL] {
+            check_writable(&directory.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Writes them all.
+    pub(crate) fn write<T: Scalar>(&self, record: &Record<'_>, network: &Network<T>) -> Result<(), Failure> {
+        if let Some(path) = &self.json {
+            write_json(path, record)?;
+        }
+        if let Some(path) = &self.save {
+            write_weights(path, &network.weights())?;
+        }
+        if let Some(directory) = &self.directory {
+            write_json(&directory.join(CONFIG), &record.config)?;
+            write_json(&directory.join(HISTORY), record)?;
+            write_weights(&directory.join(MODEL), &network.weights())?;
+        }
+        Ok(())
+    }
+}
+
+/// The files in the directory of `--out`: the options, the content of `--json`, the trained weights.
+const CONFIG: &str = "config.json";
+const HISTORY: &str = "history.json";
+const MODEL: &str = "model.safetensors";
+
+fn write_json(path: &Path, content: &impl Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_vec_pretty(content)
+        .map_err(|e| Failure::other(format_args!("{}: cannot write: {e}", path.display())))?;
+    text.push(b'\n');
+    Ok(write_atomically(path, &text)?)
+}
