@@ -337,6 +337,9 @@ impl<'a, T: Scalar> InputRef<'a, T> {
     }
 
     /// Writes the `i`-th selected row as numbers. Panics if `out` is not `cols` long.
+    ///
+    /// Inlined, so that a kernel compiled for wider vectors makes its numbers with them.
+    #[inline(always)]
     pub fn write_row(&self, i: usize, out: &mut [T]) {
         assert_eq!(out.len(), self.cols(), "length of the output row");
         match self {

@@ -29,7 +29,7 @@ pub use self::peak::Peak;
 
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product};
-use self::pack::Source;
+use self::pack::{Source, Widen};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On};
@@ -95,6 +95,25 @@ impl Simd {
     /// The instruction set in use.
     pub fn isa(self) -> Isa {
         self.isa
+    }
+
+    /// Calls `body` with rows that are not sparse, as numbers: bytes are written out into scratch memory first.
+    fn with_numbers<T: Element>(
+        self,
+        x: InputRef<'_, T>,
+        scratch: &mut Scratch<T>,
+        body: impl FnOnce(Source<'_, T>, &mut Scratch<T>),
+    ) {
+        match x {
+            InputRef::Dense(rows) => body(Source::Rows(rows), scratch),
+            _ => {
+                let (rows, cols) = (x.rows(), x.cols());
+                let mut numbers = scratch.take(rows * cols);
+                self.run(Widen { x, numbers: &mut numbers });
+                body(Source::Matrix(reference::fits(MatRef::new(&numbers, rows, cols))), scratch);
+                scratch.give(numbers);
+            }
+        }
     }
 
     /// Runs a kernel on this instruction set.
@@ -187,7 +206,7 @@ macro_rules! backend {
                 if let InputRef::Sparse(x) = x {
                     return self.run(SparseProduct { x, w, finish, y, scratch });
                 }
-                Source::with(x, |a| {
+                self.with_numbers(x, scratch, |a, scratch| {
                     let (alpha, beta, k) = (1.0, 0.0, w.rows());
                     self.run(Product {
                         alpha,
@@ -224,7 +243,7 @@ macro_rules! backend {
                 if let InputRef::Sparse(x) = x {
                     return self.run(SparseOuter { x, delta, dw, scratch });
                 }
-                Source::with(x, |a| {
+                self.with_numbers(x, scratch, |a, scratch| {
                     let (one, k, finish) = (1.0, delta.rows(), Finish::Nothing);
                     let (ta, tb) = (Trans::Yes, Trans::No);
                     self.run(Product { alpha: one, a, ta, b: delta, tb, beta: one, c: dw, k, finish, scratch });

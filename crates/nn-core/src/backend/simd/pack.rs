@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
+use super::vector::{Element, Kernel, On, Vector};
 use crate::Scalar;
-use crate::matrix::{Bytes, DenseRows, InputRef, MatRef};
+use crate::matrix::{DenseRows, InputRef, MatRef};
 
 /// Steps that are packed together: as many numbers as a vector of AVX2 holds, and whole cache lines of any panel.
 const STEPS: usize = 8;
@@ -22,20 +23,21 @@ pub(super) enum Source<'a, T> {
     Matrix(MatRef<'a, T>),
     /// Selected rows of plain numbers.
     Rows(DenseRows<'a, T>),
-    /// Selected rows of bytes, with the number that each byte stands for.
-    Bytes(Bytes<'a, T>, &'a [T; 256]),
 }
 
-impl<'a, T: Scalar> Source<'a, T> {
-    /// Calls `body` with the rows of `x`, which are not sparse ones.
-    pub(super) fn with<R>(x: InputRef<'a, T>, body: impl FnOnce(Source<'_, T>) -> R) -> R {
-        match x {
-            InputRef::Dense(rows) => body(Source::Rows(rows)),
-            InputRef::Bytes(bytes) => {
-                let table = std::array::from_fn(|byte| T::of_byte(byte as u8) / bytes.divisor());
-                body(Source::Bytes(bytes, &table))
-            }
-            InputRef::Sparse(_) => unreachable!("sparse rows have products of their own"),
+/// numbers ← the rows of x, in whichever form they come.
+pub(super) struct Widen<'a, T> {
+    pub(super) x: InputRef<'a, T>,
+    pub(super) numbers: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for Widen<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, _: On<V>) {
+        for (i, row) in self.numbers.chunks_exact_mut(self.x.cols().max(1)).enumerate() {
+            self.x.write_row(i, row);
         }
     }
 }
@@ -69,20 +71,16 @@ pub(super) fn pack<T: Scalar>(
     out: &mut [T],
 ) {
     match source {
-        Source::Matrix(m) => pack_with(width, |i| m.row(i), |x| x, lanes_are, lanes, depth, out),
-        Source::Rows(rows) => pack_with(width, |i| rows.row(i), |x| x, lanes_are, lanes, depth, out),
-        Source::Bytes(bytes, table) => {
-            pack_with(width, |i| bytes.row(i), |x| table[usize::from(x)], lanes_are, lanes, depth, out);
-        }
+        Source::Matrix(m) => pack_with(width, |i| m.row(i), lanes_are, lanes, depth, out),
+        Source::Rows(rows) => pack_with(width, |i| rows.row(i), lanes_are, lanes, depth, out),
     }
 }
 
-/// [`pack`], from stored rows and the number that a stored element stands for.
+/// [`pack`], from stored rows.
 #[inline(always)]
-fn pack_with<'a, T: Scalar, S: Copy + 'a>(
+fn pack_with<'a, T: Scalar>(
     width: usize,
-    row: impl Fn(usize) -> &'a [S],
-    number: impl Fn(S) -> T,
+    row: impl Fn(usize) -> &'a [T],
     lanes_are: LanesAre,
     lanes: Range<usize>,
     depth: Range<usize>,
@@ -100,7 +98,7 @@ fn pack_with<'a, T: Scalar, S: Copy + 'a>(
                 if count < width {
                     panel.fill(T::zero());
                 }
-                let mut rows: [&[S]; MAX_WIDTH] = [&[]; MAX_WIDTH];
+                let mut rows: [&[T]; MAX_WIDTH] = [&[]; MAX_WIDTH];
                 for (lane, stored) in rows.iter_mut().enumerate().take(count) {
                     *stored = &row(first + lane)[depth.clone()];
                 }
@@ -110,13 +108,13 @@ fn pack_with<'a, T: Scalar, S: Copy + 'a>(
                         for lane in 0..width {
                             let stored = &rows[lane][start..start + STEPS];
                             for p in 0..STEPS {
-                                places[p * width + lane] = number(stored[p]);
+                                places[p * width + lane] = stored[p];
                             }
                         }
                     } else {
                         for (lane, stored) in rows.iter().enumerate().take(count) {
                             for (places, &x) in places.chunks_exact_mut(width).zip(&stored[start..]) {
-                                places[lane] = number(x);
+                                places[lane] = x;
                             }
                         }
                     }
@@ -128,7 +126,7 @@ fn pack_with<'a, T: Scalar, S: Copy + 'a>(
             let whole = lanes.len() / width;
             for start in (0..depth.len()).step_by(STEPS) {
                 let count = STEPS.min(depth.len() - start);
-                let mut rows: [&[S]; STEPS] = [&[]; STEPS];
+                let mut rows: [&[T]; STEPS] = [&[]; STEPS];
                 for (p, stored) in rows.iter_mut().enumerate().take(count) {
                     *stored = &row(depth.start + start + p)[lanes.clone()];
                 }
@@ -137,13 +135,13 @@ fn pack_with<'a, T: Scalar, S: Copy + 'a>(
                     if q < whole {
                         for (places, stored) in places.zip(rows) {
                             let stored = &stored[q * width..(q + 1) * width];
-                            places.iter_mut().zip(stored).for_each(|(place, &x)| *place = number(x));
+                            places.copy_from_slice(stored);
                         }
                     } else {
                         for (places, stored) in places.zip(rows) {
                             places.fill(T::zero());
                             let stored = &stored[q * width..];
-                            places.iter_mut().zip(stored).for_each(|(place, &x)| *place = number(x));
+                            places[..stored.len()].copy_from_slice(stored);
                         }
                     }
                 }
