@@ -118,7 +118,10 @@ fn weights<T: Scalar>(on: &impl Backend<T>, x: InputRef<'_, T>, delta: &[T], sta
     dw
 }
 
-fn layer_of<T: Element>(simd: Simd) {
+fn layer_of<T: Element>(simd: Simd)
+where
+    Simd: Backend<T>,
+{
     let (all, k, n) = (40, 130, 75);
     let data = bytes(all, k);
     let divisor = T::of(255.0);
@@ -164,7 +167,10 @@ fn a_layer_forward_and_its_weight_gradient_agree_with_the_three_loops_in_every_f
     });
 }
 
-fn backpropagation_of<T: Element>(simd: Simd) {
+fn backpropagation_of<T: Element>(simd: Simd)
+where
+    Simd: Backend<T>,
+{
     let mut scratch = Scratch::default();
     for (m, n, k) in [(1, 10, 512), (20, 10, 77), (33, 1, 5), (7, 40, 1)] {
         let (dy, w, output) = (numbers::<T>(1, m * n), numbers::<T>(2, k * n), numbers::<T>(3, m * k));
