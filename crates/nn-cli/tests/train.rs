@@ -333,6 +333,6 @@ fn the_figures_can_go_to_standard_output() -> TestResult {
     let data = small.path("data");
     let output = command(&small.args(&["--quiet", "--json", "/dev/stdout"], &data)).output()?;
     let record: Value = serde_json::from_slice(&output.stdout)?;
-    assert_eq!(record["history"]["loss"].as_array().map(Vec::len), Some(5));
+    assert_eq!(record["history"]["loss"].as_array().map(Vec::len), Some(8));
     Ok(())
 }

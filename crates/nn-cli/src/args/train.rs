@@ -35,7 +35,7 @@ pub(crate) struct TrainArgs {
     /// What the hidden layers do with their sums
     #[arg(
         long,
-        default_value = "relu",
+        default_value = "tanh",
         value_parser = PossibleValuesParser::new(ACTIVATIONS.map(Activation::name)).map(activation),
         help_heading = "Network"
     )]
@@ -70,7 +70,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = fraction, help_heading = "Training")]
     pub(crate) rho: Option<f64>,
     /// How often to go through the training images
-    #[arg(long, value_name = "N", default_value = "5", help_heading = "Training")]
+    #[arg(long, value_name = "N", default_value = "8", help_heading = "Training")]
     pub(crate) epochs: NonZeroUsize,
     /// Images per update, or full: all of them at once
     #[arg(long, value_name = "N|full", default_value = "128", value_parser = BatchRows::parse, help_heading = "Training")]
@@ -230,7 +230,7 @@ impl Init {
 }
 
 fn activation(name: String) -> Activation {
-    ACTIVATIONS.into_iter().find(|f| f.name() == name).unwrap_or(Activation::Relu)
+    ACTIVATIONS.into_iter().find(|f| f.name() == name).unwrap_or(Activation::Tanh)
 }
 
 fn number(text: &str, fits: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {
