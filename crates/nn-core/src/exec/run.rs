@@ -44,7 +44,7 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
         }),
         Kernel::AccumulateAll => store.write(&outs[0], |s, out, _| {
             begin_sum(&outs[0], out);
-            out[0] += s.floats(&ins[0]).iter().copied().sum::<T>();
+            out[0] += sum(s.floats(&ins[0]));
         }),
         Kernel::CrossEntropy { losses, gradient } => {
             cross_entropy(ins, outs, (*losses, *gradient), backend, store)
@@ -60,7 +60,7 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
             let x = s.floats(&ins[0]);
             let run = x.len().checked_div(out.len()).unwrap_or(1).max(1);
             for (o, run) in out.iter_mut().zip(x.chunks_exact(run)) {
-                *o = run.iter().copied().sum();
+                *o = sum(run);
             }
         }),
         Kernel::Spread(spread) => {
@@ -162,6 +162,23 @@ fn argument<T: Scalar>((x, spread): (&[T], Spread), start: usize, len: usize, wh
         Spread::Suffix => Arg::Slice(&x[start % x.len()..][..len]),
         Spread::Prefix(_) => Arg::Splat(x[start / (whole / x.len())]),
     }
+}
+
+/// Σ x. Long runs are halved and the halves' sums added (pairwise summation, Higham 1993), so that the error grows with the
+/// logarithm of the length; short ones are summed in lanes, which compilers make vectors of.
+fn sum<T: Scalar>(x: &[T]) -> T {
+    const LANES: usize = 16;
+    const SHORT: usize = 16 * LANES;
+    if x.len() > SHORT {
+        let (a, b) = x.split_at(x.len() / 2);
+        return sum(a) + sum(b);
+    }
+    let (rows, rest) = x.as_chunks::<LANES>();
+    let mut lanes = [T::zero(); LANES];
+    for row in rows {
+        lanes.iter_mut().zip(row).for_each(|(lane, &x)| *lane += x);
+    }
+    lanes.iter().chain(rest).copied().sum()
 }
 
 fn spread_over<T: Scalar>(x: &[T], spread: Spread, out: &mut [T]) {
