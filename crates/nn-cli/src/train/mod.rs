@@ -83,7 +83,7 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
         matrix.to_string(),
         heading("Classification report"),
         format!("{report:.4}"),
-        mistakes::drawn(&data.test, &predicted, &answers, screen.style),
+        mistakes::drawn(&data.test, &predicted, &answers, screen.style).trim_end().to_owned() + "\n",
         format!(
             "{}: {:.1} s in all, {:.1} s of them training at {} images/s",
             environment.line(),
