@@ -72,21 +72,88 @@ impl<T: Element> Kernel<T> for OfTwo<'_, T> {
                 assert_eq!(x.len(), n, "binary {}: lengths", self.f.name());
             }
         }
+        // One loop for each operation, with nothing left to decide within.
+        match self.f {
+            Binary::Add => map::<V, Add>(on, self.a, self.b, self.y),
+            Binary::Sub => map::<V, Sub>(on, self.a, self.b, self.y),
+            Binary::Mul => map::<V, Mul>(on, self.a, self.b, self.y),
+            Binary::Div => map::<V, Div>(on, self.a, self.b, self.y),
+            _ => self.one_by_one(on),
+        }
+    }
+}
+
+impl<T: Element> OfTwo<'_, T> {
+    /// The rarer operations, chosen vector by vector.
+    #[inline(always)]
+    fn one_by_one<V: Vector<T = T>>(self, on: On<V>) {
         for (at, y) in self.y.chunks_mut(V::LANES).enumerate() {
             let (at, len) = (at * V::LANES, y.len());
             let (a, b) = (operand(on, &self.a, at, len), operand(on, &self.b, at, len));
             let value = match self.f {
-                Binary::Add => a.add(b),
-                Binary::Sub => a.sub(b),
-                Binary::Mul => a.mul(b),
-                Binary::Div => a.div(b),
                 Binary::Maximum => a.select_lt(b, b, a),
                 Binary::Minimum => b.select_lt(a, b, a),
                 Binary::Slope(f) => on.slope(f, a, b),
-                Binary::Pow => each(on, a, b, |a, b| self.f.eval(a, b)),
+                f => each(on, a, b, |a, b| f.eval(a, b)),
             };
             on.store_part(value, y);
         }
+    }
+}
+
+/// An operation on vectors, as a type: closures might be compiled outside of the shell that has the instructions.
+trait Arithmetic {
+    fn apply<V: Vector>(a: V, b: V) -> V;
+}
+
+macro_rules! arithmetic {
+    ($($name:ident $method:ident)*) => { $(
+        struct $name;
+        impl Arithmetic for $name {
+            #[inline(always)]
+            fn apply<V: Vector>(a: V, b: V) -> V {
+                a.$method(b)
+            }
+        }
+    )* };
+}
+
+arithmetic!(Add add Sub sub Mul mul Div div);
+
+/// y ← a ∘ b, whole vectors first, then the tail.
+#[inline(always)]
+fn map<V: Vector, O: Arithmetic>(on: On<V>, a: Operand<'_, V::T>, b: Operand<'_, V::T>, y: &mut [V::T]) {
+    let whole = y.len() / V::LANES * V::LANES;
+    let (body, tail) = y.split_at_mut(whole);
+    let vectors = body.chunks_exact_mut(V::LANES);
+    match (a, b) {
+        (Operand::Slice(a), Operand::Slice(b)) => {
+            for ((y, a), b) in vectors.zip(a.chunks_exact(V::LANES)).zip(b.chunks_exact(V::LANES)) {
+                on.store(O::apply(on.load(a), on.load(b)), y);
+            }
+        }
+        (Operand::Slice(a), Operand::Splat(b)) => {
+            let b = on.splat(b);
+            for (y, a) in vectors.zip(a.chunks_exact(V::LANES)) {
+                on.store(O::apply(on.load(a), b), y);
+            }
+        }
+        (Operand::Splat(a), Operand::Slice(b)) => {
+            let a = on.splat(a);
+            for (y, b) in vectors.zip(b.chunks_exact(V::LANES)) {
+                on.store(O::apply(a, on.load(b)), y);
+            }
+        }
+        (Operand::Splat(a), Operand::Splat(b)) => {
+            let value = O::apply(on.splat(a), on.splat(b));
+            for y in vectors {
+                on.store(value, y);
+            }
+        }
+    }
+    if !tail.is_empty() {
+        let (a, b) = (operand(on, &a, whole, tail.len()), operand(on, &b, whole, tail.len()));
+        on.store_part(O::apply(a, b), tail);
     }
 }
 
