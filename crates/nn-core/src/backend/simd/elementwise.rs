@@ -35,18 +35,28 @@ impl<T: Element> Kernel<T> for OfOne<'_, T> {
     #[inline(always)]
     fn run<V: Vector<T = T>>(self, on: On<V>) {
         assert_eq!(self.x.len(), self.y.len(), "unary {}: lengths", self.f.name());
+        match self.f {
+            Unary::Square => map_one::<V, Square>(on, self.x, self.y),
+            Unary::Sqrt => map_one::<V, Root>(on, self.x, self.y),
+            Unary::Abs => map_one::<V, Magnitude>(on, self.x, self.y),
+            _ => self.one_by_one(on),
+        }
+    }
+}
+
+impl<T: Element> OfOne<'_, T> {
+    /// The functions that take longer than choosing among them, or are rare: chosen vector by vector.
+    #[inline(always)]
+    fn one_by_one<V: Vector<T = T>>(self, on: On<V>) {
         let (zero, one, minus_one) = (on.zero(), on.splat(T::one()), on.splat(-T::one()));
         for (x, y) in self.x.chunks(V::LANES).zip(self.y.chunks_mut(V::LANES)) {
             let v = on.load_part(x, T::zero());
             let value = match self.f {
                 Unary::Neg => v.mul(minus_one),
                 Unary::Exp => on.exp(v),
-                Unary::Sqrt => v.sqrt(),
-                Unary::Square => v.mul(v),
-                Unary::Abs => v.abs(),
                 Unary::Sign => zero.select_lt(v, one, v.select_lt(zero, minus_one, v.mul(zero))),
                 Unary::Activation(f) => on.activation(f, v),
-                Unary::Log => each(on, v, v, |x, _| self.f.eval(x)),
+                f => each(on, v, v, |x, _| f.eval(x)),
             };
             on.store_part(value, y);
         }
@@ -101,7 +111,43 @@ impl<T: Element> OfTwo<'_, T> {
     }
 }
 
-/// An operation on vectors, as a type: closures might be compiled outside of the shell that has the instructions.
+/// A function of one vector, as a type: closures might be compiled outside of the shell that has the instructions.
+trait Function {
+    fn apply<V: Vector>(x: V) -> V;
+}
+
+macro_rules! functions {
+    ($($name:ident($x:ident) => $value:expr;)*) => { $(
+        struct $name;
+        impl Function for $name {
+            #[inline(always)]
+            fn apply<V: Vector>($x: V) -> V {
+                $value
+            }
+        }
+    )* };
+}
+
+functions! {
+    Square(x) => x.mul(x);
+    Root(x) => x.sqrt();
+    Magnitude(x) => x.abs();
+}
+
+/// y ← f(x), whole vectors first, then the tail.
+#[inline(always)]
+fn map_one<V: Vector, F: Function>(on: On<V>, x: &[V::T], y: &mut [V::T]) {
+    let whole = y.len() / V::LANES * V::LANES;
+    let (body, tail) = y.split_at_mut(whole);
+    for (y, x) in body.chunks_exact_mut(V::LANES).zip(x.chunks_exact(V::LANES)) {
+        on.store(F::apply(on.load(x)), y);
+    }
+    if !tail.is_empty() {
+        on.store_part(F::apply(on.load_part(&x[whole..], V::T::default())), tail);
+    }
+}
+
+/// An operation on two vectors, likewise.
 trait Arithmetic {
     fn apply<V: Vector>(a: V, b: V) -> V;
 }
