@@ -45,7 +45,7 @@ fn gradient_is_right(
 
 type Unary = fn(&mut Graph, Node) -> Result<Node>;
 
-const UNARY: [(Unary, Range); 10] = [
+const UNARY: [(Unary, Range); 13] = [
     (Graph::neg, Range::Any),
     (Graph::exp, Range::Any),
     (Graph::log, Range::Positive),
@@ -53,6 +53,9 @@ const UNARY: [(Unary, Range); 10] = [
     (Graph::square, Range::Any),
     (Graph::abs, Range::Between),
     (Graph::sign, Range::Between),
+    (Graph::floor, Range::Between),
+    (Graph::sin, Range::Any),
+    (Graph::cos, Range::Any),
     (Graph::tanh, Range::Any),
     (Graph::relu, Range::Between),
     (Graph::sigmoid, Range::Any),

@@ -87,6 +87,12 @@ pub enum Unary {
     Abs,
     /// −1, 0 or 1; the derivative of |x|
     Sign,
+    /// The largest whole number that is not above x
+    Floor,
+    /// sin x
+    Sin,
+    /// cos x
+    Cos,
     /// f(x) of an activation
     Activation(Activation),
 }
@@ -105,6 +111,9 @@ impl Unary {
             Self::Sign if x > T::zero() => T::one(),
             Self::Sign if x < T::zero() => -T::one(),
             Self::Sign => x * T::zero(),
+            Self::Floor => x.floor(),
+            Self::Sin => x.sin(),
+            Self::Cos => x.cos(),
             Self::Activation(f) => f.eval(x),
         }
     }
@@ -119,6 +128,9 @@ impl Unary {
             Self::Square => "square",
             Self::Abs => "abs",
             Self::Sign => "sign",
+            Self::Floor => "floor",
+            Self::Sin => "sin",
+            Self::Cos => "cos",
             Self::Activation(f) => f.name(),
         }
     }

@@ -42,6 +42,9 @@ fn definition(f: Unary) -> Scalars {
         Unary::Square => ("square", |x| x * x),
         Unary::Abs => ("abs", f64::abs),
         Unary::Sign => ("sign", |x| if x == 0.0 || x.is_nan() { x } else { x.signum() }),
+        Unary::Floor => ("floor", f64::floor),
+        Unary::Sin => ("sin", f64::sin),
+        Unary::Cos => ("cos", f64::cos),
         Unary::Activation(Activation::Linear) => ("linear", |x| x),
         Unary::Activation(Activation::Tanh) => ("tanh", f64::tanh),
         Unary::Activation(Activation::Relu) => ("relu", |x| if x.is_nan() { x } else { x.max(0.0) }),
@@ -52,8 +55,9 @@ fn definition(f: Unary) -> Scalars {
 
 /// Panics unless functions of one argument, in place and not, are right for all lengths up to a few vectors.
 pub(super) fn check_unary<T: Scalar>(backend: &dyn Backend<T>) {
-    let plain =
-        [Unary::Neg, Unary::Exp, Unary::Log, Unary::Sqrt, Unary::Square, Unary::Abs, Unary::Sign].into_iter();
+    let plain = [Unary::Neg, Unary::Exp, Unary::Log, Unary::Sqrt, Unary::Square, Unary::Abs, Unary::Sign]
+        .into_iter()
+        .chain([Unary::Floor, Unary::Sin, Unary::Cos]);
     let all = arguments::<T>();
     for f in plain.chain(ACTIVATIONS.map(Unary::Activation)) {
         let (name, value) = definition(f);

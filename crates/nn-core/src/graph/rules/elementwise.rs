@@ -64,6 +64,12 @@ unary_methods! {
     abs => Unary::Abs;
     /// −1, 0 or 1
     sign => Unary::Sign;
+    /// The largest whole number that is not above x; its gradient is none
+    floor => Unary::Floor;
+    /// sin x, of radians
+    sin => Unary::Sin;
+    /// cos x, of radians
+    cos => Unary::Cos;
     /// tanh x
     tanh => Unary::Activation(Activation::Tanh);
     /// max(x, 0)
@@ -204,7 +210,16 @@ pub(super) fn unary_gradient(g: &mut Graph, f: Unary, x: Node, y: Node, up: Node
             let sign = g.sign(x)?;
             g.mul(up, sign)?
         }
-        Unary::Sign => return Ok(None),
+        Unary::Sign | Unary::Floor => return Ok(None),
+        Unary::Sin => {
+            let cosine = g.cos(x)?;
+            g.mul(up, cosine)?
+        }
+        Unary::Cos => {
+            let sine = g.sin(x)?;
+            let product = g.mul(up, sine)?;
+            g.neg(product)?
+        }
         Unary::Activation(f) => g.activation_gradient(f, up, y)?,
     }))
 }
