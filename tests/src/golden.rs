@@ -11,7 +11,7 @@ use nn_core::exec::SessionOptions;
 use nn_core::layers::Dense;
 use nn_core::models::{NamedTensor, Network, Sequential};
 use nn_core::ops::Activation;
-use nn_core::optim::Optimizer;
+use nn_core::optim::{Optimizer, RmsProp, Sgd};
 use nn_train::metrics::{ConfusionMatrix, argmax_rows};
 use nn_train::weights::read_weights;
 use nn_train::{BatchSize, Dataset, FitData, FitOptions, fit, predict};
@@ -150,10 +150,11 @@ impl Case {
             other => panic!("{}: activation {other}", self.name),
         };
         let optimizer = match self.settings.optimizer.as_str() {
-            "sgd" => Optimizer::Sgd { learning_rate: lr, momentum, nesterov, decay },
-            "rmsprop" => Optimizer::RmsProp { learning_rate: lr, rho, epsilon: 1e-7, decay },
+            "sgd" => Optimizer::from(Sgd::new(lr).momentum(momentum).nesterov(nesterov)),
+            "rmsprop" => Optimizer::from(RmsProp::new(lr).rho(rho)),
             other => panic!("{}: optimizer {other}", self.name),
-        };
+        }
+        .decay(decay);
         let hidden = self.settings.hidden.iter().map(|&units| Dense::new(units).activation(activation));
         let model = hidden
             .chain([Dense::new(10)])

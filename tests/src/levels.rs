@@ -13,7 +13,7 @@ use nn_core::optim::Optimizer;
 use nn_core::{Result, Scalar};
 
 /// features → 24 (tanh, L2) → 16 (relu) → classes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Classifier {
     /// Numbers in a row.
     pub features: usize,
@@ -38,7 +38,8 @@ impl Classifier {
     /// # Errors
     /// None that a test expects.
     pub fn from_operations<T: Scalar>(&self, backend: Arc<dyn Backend<T>>) -> Result<Network<T>> {
-        let Optimizer::Sgd { learning_rate, .. } = self.optimizer else { panic!("SGD only") };
+        let learning_rate = self.optimizer.learning_rate();
+        assert_eq!(self.optimizer, Optimizer::sgd(learning_rate), "the only one that is written out here");
         let mut g = Graph::new();
         let input = g.placeholder("x", &[None, Some(self.features)])?;
         let labels = g.typed_placeholder("y", &[None], DType::Int)?;
@@ -126,7 +127,7 @@ impl Classifier {
     pub fn from_model<T: Scalar>(&self, backend: Arc<dyn Backend<T>>) -> Result<Network<T>> {
         let model = Sequential::new(self.features);
         let model = self.layers().into_iter().fold(model, Sequential::add);
-        model.compile(self.optimizer, self.options(backend))
+        model.compile(self.optimizer.clone(), self.options(backend))
     }
 }
 

@@ -1,5 +1,8 @@
-//! What a person writes on the command line, typed. The options of `nn train` are in [`train`].
+//! What a person writes on the command line, typed. The options of `nn train` are in [`train`] and
+//! [`optimizer`].
 
+mod numbers;
+mod optimizer;
 mod train;
 
 use std::fmt;
@@ -8,7 +11,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use mnist_data::NamedSet;
 
-pub(crate) use train::{Api, BatchRows, DType, Init, Input, OptimizerName, TrainArgs};
+pub(crate) use optimizer::{OptimizerArgs, OptimizerName};
+pub(crate) use train::{Api, BatchRows, DType, Init, Input, TrainArgs};
 
 /// Trains small dense networks on the CPU, in the open and very fast.
 #[derive(Debug, Parser)]

@@ -10,6 +10,8 @@ use nn_core::init::Initializer;
 use nn_core::ops::Activation;
 use serde::Serialize;
 
+use super::numbers::{fraction, not_negative};
+use super::optimizer::OptimizerArgs;
 use super::{DATA_HELP, DataSource};
 
 /// The activations that a hidden layer may have.
@@ -51,24 +53,9 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Network")]
     pub(crate) l2: f64,
 
-    /// How the weights follow their gradients
-    #[arg(long, value_enum, default_value_t = OptimizerName::Adam, help_heading = "Training")]
-    pub(crate) optimizer: OptimizerName,
-    /// The learning rate [default: Keras' own: 0.01 for sgd, 0.001 for rmsprop and adam]
-    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = positive, help_heading = "Training")]
-    pub(crate) lr: Option<f64>,
-    /// Momentum, 0 to below 1; for sgd [default: 0]
-    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = fraction, help_heading = "Training")]
-    pub(crate) momentum: Option<f64>,
-    /// Look ahead along the momentum; for sgd
-    #[arg(long, help_heading = "Training")]
-    pub(crate) nesterov: bool,
-    /// Let the learning rate fall to lr / (1 + F · updates)
-    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Training")]
-    pub(crate) decay: f64,
-    /// How much of the mean square is kept at each update, 0 to below 1; for rmsprop [default: 0.9]
-    #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = fraction, help_heading = "Training")]
-    pub(crate) rho: Option<f64>,
+    #[command(flatten)]
+    pub(crate) optimizer: OptimizerArgs,
+
     /// How often to go through the training images
     #[arg(long, value_name = "N", default_value = "8", help_heading = "Training")]
     pub(crate) epochs: NonZeroUsize,
@@ -130,18 +117,6 @@ pub(crate) enum Api {
     Layers,
     /// A stack of layers
     Sequential,
-}
-
-/// An optimizer, without its numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OptimizerName {
-    /// Gradient descent, with momentum if wanted
-    Sgd,
-    /// Steps divided by a running root mean square of the gradient
-    Rmsprop,
-    /// RMSprop with momentum and bias correction
-    Adam,
 }
 
 /// A form of the images.
@@ -233,22 +208,6 @@ fn activation(name: String) -> Activation {
     ACTIVATIONS.into_iter().find(|f| f.name() == name).unwrap_or(Activation::Tanh)
 }
 
-fn number(text: &str, fits: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|&x| fits(x)).ok_or_else(|| format!("expected {expected}"))
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    number(text, |x| x.is_finite() && x > 0.0, "a finite number greater than 0")
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    number(text, |x| x.is_finite() && x >= 0.0, "a finite number, 0 or greater")
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
-    number(text, |x| (0.0..1.0).contains(&x), "a number from 0 to below 1")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,15 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_out_of_range_are_refused() {
-        for wrong in ["0", "-1", "inf", "nan", "x", ""] {
-            assert!(positive(wrong).is_err(), "{wrong}");
-        }
-        for wrong in ["1", "-0.1", "nan", "1e9"] {
-            assert!(fraction(wrong).is_err(), "{wrong}");
-        }
-        assert_eq!((fraction("0"), not_negative("0")), (Ok(0.0), Ok(0.0)));
-        assert!(not_negative("-1e-9").is_err());
+    fn numbers_of_rows_and_units_are_from_1_on() {
         assert_eq!(BatchRows::parse("full"), Ok(BatchRows::Full));
         assert!(BatchRows::parse("0").is_err() && BatchRows::parse("half").is_err());
         assert_eq!(Hidden::parse("128, 64"), Ok(Hidden(vec![128, 64])));

@@ -4,6 +4,7 @@ mod config;
 mod inputs;
 mod mistakes;
 mod model;
+mod optimizer;
 mod progress;
 mod record;
 

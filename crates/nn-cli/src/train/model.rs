@@ -63,7 +63,7 @@ impl Plan<'_> {
     fn sequential<T: Scalar>(&self, options: SessionOptions<T>) -> nn_core::Result<Network<T>> {
         let stack =
             self.layers().fold(Sequential::new(self.features), |s, (units, f)| s.add(self.dense(units, f)));
-        stack.compile(self.config.optimizer, options)
+        stack.compile(self.config.optimizer.clone(), options)
     }
 
     /// The whole classifier as a graph, given what builds a layer: from the layer's input, units and activation to its

@@ -118,8 +118,19 @@ impl Graph {
 
     /// Builds nodes under a name: what `body` makes is called `name/…`.
     pub fn scope<R>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> R) -> R {
+        self.scope_named(name, body).1
+    }
+
+    /// Likewise, and the full name that the scope was given.
+    pub(crate) fn scope_named<R>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> R) -> (String, R) {
         let unique = self.unique(name);
-        self.scopes.push(unique);
+        let result = self.within(&unique, body);
+        (unique, result)
+    }
+
+    /// Builds more nodes in a scope that there is already, by its full name.
+    pub(crate) fn within<R>(&mut self, scope: &str, body: impl FnOnce(&mut Self) -> R) -> R {
+        self.scopes.push(scope.to_owned());
         let result = body(self);
         self.scopes.pop();
         result
