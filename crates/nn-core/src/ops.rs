@@ -79,6 +79,8 @@ pub enum Unary {
     Exp,
     /// ln x
     Log,
+    /// ln(1 + x), accurate near 0
+    Log1p,
     /// √x
     Sqrt,
     /// x²
@@ -105,6 +107,7 @@ impl Unary {
             Self::Neg => -x,
             Self::Exp => x.exp(),
             Self::Log => x.ln(),
+            Self::Log1p => x.ln_1p(),
             Self::Sqrt => x.sqrt(),
             Self::Square => x * x,
             Self::Abs => x.abs(),
@@ -124,6 +127,7 @@ impl Unary {
             Self::Neg => "neg",
             Self::Exp => "exp",
             Self::Log => "log",
+            Self::Log1p => "log1p",
             Self::Sqrt => "sqrt",
             Self::Square => "square",
             Self::Abs => "abs",
@@ -200,6 +204,43 @@ impl Binary {
             Self::Slope(Activation::Tanh) => "tanh_grad",
             Self::Slope(Activation::Relu) => "relu_grad",
             Self::Slope(Activation::Sigmoid) => "sigmoid_grad",
+        }
+    }
+}
+
+/// An order of two numbers. Nothing holds where one of them is NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Comparison {
+    /// a > b
+    Greater,
+    /// a ≥ b
+    GreaterEqual,
+    /// a < b
+    Less,
+    /// a ≤ b
+    LessEqual,
+}
+
+impl Comparison {
+    /// Whether it holds for (`a`, `b`).
+    #[inline(always)]
+    pub fn holds<T: Scalar>(self, a: T, b: T) -> bool {
+        match self {
+            Self::Greater => a > b,
+            Self::GreaterEqual => a >= b,
+            Self::Less => a < b,
+            Self::LessEqual => a <= b,
+        }
+    }
+
+    /// The name used in pictures and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Greater => "greater",
+            Self::GreaterEqual => "greater_equal",
+            Self::Less => "less",
+            Self::LessEqual => "less_equal",
         }
     }
 }

@@ -38,6 +38,7 @@ fn definition(f: Unary) -> Scalars {
         Unary::Neg => ("neg", |x| -x),
         Unary::Exp => ("exp", f64::exp),
         Unary::Log => ("log", f64::ln),
+        Unary::Log1p => ("log1p", f64::ln_1p),
         Unary::Sqrt => ("sqrt", f64::sqrt),
         Unary::Square => ("square", |x| x * x),
         Unary::Abs => ("abs", f64::abs),
@@ -57,7 +58,7 @@ fn definition(f: Unary) -> Scalars {
 pub(super) fn check_unary<T: Scalar>(backend: &dyn Backend<T>) {
     let plain = [Unary::Neg, Unary::Exp, Unary::Log, Unary::Sqrt, Unary::Square, Unary::Abs, Unary::Sign]
         .into_iter()
-        .chain([Unary::Floor, Unary::Sin, Unary::Cos]);
+        .chain([Unary::Log1p, Unary::Floor, Unary::Sin, Unary::Cos]);
     let all = arguments::<T>();
     for f in plain.chain(ACTIVATIONS.map(Unary::Activation)) {
         let (name, value) = definition(f);

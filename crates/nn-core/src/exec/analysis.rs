@@ -47,11 +47,11 @@ pub(super) struct Analysis {
     pub(super) fetched: Vec<bool>,
 }
 
-/// The inputs of a node whose values matter: `Broadcast` and `Size` ask only for the shape of one.
+/// The inputs of a node whose values matter: `Broadcast`, `Size` and `Uniform` ask only for the shape of one.
 pub(super) fn read_inputs<'n>(op: &Op, inputs: &'n [Node]) -> impl Iterator<Item = Node> + use<'n> {
     let read = match op {
         Op::Size => 0,
-        Op::Broadcast(_) => 1,
+        Op::Broadcast(_) | Op::Uniform { .. } => 1,
         _ => inputs.len(),
     };
     inputs[..read].iter().copied()

@@ -7,14 +7,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::analysis::{Analysis, When, is_source, operands};
+use super::analysis::{Analysis, When, is_source};
 use super::fusion::{Form, Fusion};
 use super::memory::share_slots;
 use super::passes::Passes;
 use super::program::{BufferSizes, Fetched, Instr, Kernel, Operand, Place, Program, Stage, SumSpec};
-use crate::graph::{DType, Graph, Keep, Node, Op, Spread, Symbol, VarId};
-use crate::ops::{Binary, Trans};
-use crate::{Error, Result};
+use crate::Result;
+use crate::graph::{Graph, Node, Op, Spread, Symbol, VarId};
+use crate::ops::Binary;
 
 /// Compiles `fetches` for the given feeds (the placeholders, in the order in which their values will come) and the
 /// number of rows of each symbol.
@@ -40,7 +40,7 @@ pub(super) fn lower(
         analysis: &analysis,
     };
     lower.want(fetches);
-    lower.lay_out_stages();
+    lower.lay_out_stages()?;
     lower.write_batched()?;
     lower.write_once()?;
     lower.write_fetches(fetches)?;
@@ -110,7 +110,7 @@ impl Lower<'_> {
     }
 
     /// One stage for each (level, axis) that has batched nodes, and a last one for what runs after all of them.
-    fn lay_out_stages(&mut self) {
+    fn lay_out_stages(&mut self) -> Result<()> {
         let mut keys: BTreeSet<(usize, Symbol)> = BTreeSet::new();
         let mut last = 0;
         for (index, when) in self.analysis.when.iter().enumerate() {
@@ -118,6 +118,11 @@ impl Lower<'_> {
                 Some(When::Shard { level, symbol }) | Some(When::Contraction { level, symbol })
                     if self.wanted[index] =>
                 {
+                    let node = Node::from_index(index);
+                    if self.is_feed(node) {
+                        self.feed_place(node)?;
+                    }
+                    self.rows_of(node, symbol)?;
                     keys.insert((level, symbol));
                     last = last.max(level + 1);
                 }
@@ -135,6 +140,7 @@ impl Lower<'_> {
                 self.program.stages.push(Stage { level, symbol: Some(symbol), ..Stage::default() });
             }
         }
+        Ok(())
     }
 
     /// The stage in which shards of this axis run at this level.
@@ -259,19 +265,10 @@ impl Lower<'_> {
         self.places.insert(node, Place::Once(into));
         let sum = Operand { place: Place::Sum(self.program.sums.len()), ..describe };
         self.program.sums.push(SumSpec { len, into, stage });
-        let (kernel, ins) = match self.graph.node(node).op {
-            Op::MatMul(Trans::Yes, Trans::No) => {
-                (Kernel::AccumulateWeights, self.with_input(inputs[0], &inputs[1..], stage)?)
-            }
-            Op::Sum(Keep::Nothing) => (Kernel::AccumulateAll, self.dense_all(&inputs, stage)?),
-            Op::Sum(_) => (Kernel::AccumulateRows, self.dense_all(&inputs, stage)?),
-            ref op => {
-                return Err(Error::invalid(format_args!(
-                    "{} \"{}\" has an input with a batch axis but no rule for summing over it",
-                    op.name(),
-                    self.graph.node(node).name
-                )));
-            }
+        let kernel = self.summing_kernel(node)?;
+        let ins = match kernel {
+            Kernel::AccumulateWeights => self.with_input(inputs[0], &inputs[1..], stage)?,
+            _ => self.dense_all(&inputs, stage)?,
         };
         self.push(stage, Instr { kernel, ins, outs: vec![sum] });
         Ok(())
@@ -318,35 +315,6 @@ impl Lower<'_> {
         self.program.stages[stage].per_shard.push(instr);
     }
 
-    fn plain_kernel(&self, node: Node) -> Result<Kernel> {
-        let data = self.graph.node(node);
-        Ok(match &data.op {
-            Op::Unary(f) => Kernel::Unary(*f),
-            Op::Binary(f, a, b) => {
-                let [a, b] = operands(self.graph, node, [*a, *b]).map(|(_, spread)| spread);
-                Kernel::Binary(*f, a, b)
-            }
-            Op::MatMul(ta, tb) => Kernel::MatMul { ta: *ta, tb: *tb },
-            Op::Sum(Keep::Nothing) => Kernel::AccumulateAll,
-            Op::Sum(Keep::Suffix(_)) => Kernel::AccumulateRows,
-            Op::Sum(Keep::Prefix(_)) => Kernel::SumTail,
-            Op::Broadcast(spread) => Kernel::Spread(*spread),
-            Op::Softmax => Kernel::Softmax,
-            Op::ArgMax => Kernel::ArgMax,
-            Op::Equal => Kernel::Equal,
-            Op::OneHot(_) => Kernel::OneHot,
-            Op::Cast(to) => Kernel::Cast { to_bool: *to == DType::Bool },
-            Op::CrossEntropy => Kernel::CrossEntropy { losses: true, gradient: false },
-            op => {
-                return Err(Error::invalid(format_args!(
-                    "{} \"{}\" has no kernel; this is a fault of the engine",
-                    op.name(),
-                    data.name
-                )));
-            }
-        })
-    }
-
     fn write_fetches(&mut self, fetches: &[Node]) -> Result<()> {
         for &fetch in fetches {
             let shape = &self.analysis.shapes[fetch.index()];
@@ -355,7 +323,7 @@ impl Lower<'_> {
                 (_, Some(symbol)) => {
                     let root = self.root(fetch);
                     let operand = Operand { place: self.places[&root], ..self.describe(fetch) };
-                    let rows = (self.rows)(symbol).unwrap_or(0);
+                    let rows = self.rows_of(fetch, symbol)?;
                     Fetched::Rows { operand, symbol, dims: shape.with_batch(rows) }
                 }
                 (_, None) => Fetched::Once { dims: shape.with_batch(0), operand: self.once_operand(fetch)? },

@@ -52,6 +52,25 @@ impl Lower<'_> {
         })
     }
 
+    /// The rows of a batch axis, which `node` needs to know.
+    pub(super) fn rows_of(&self, node: Node, symbol: Symbol) -> Result<usize> {
+        (self.rows)(symbol).ok_or_else(|| {
+            let along = |n: &Node| {
+                let shape = self.graph.shape(*n);
+                self.is_feed(*n) && shape.batch() == Some(symbol)
+            };
+            let source = (0..self.graph.nodes().len()).map(Node::from_index).find(along);
+            let data = self.graph.node(node);
+            Error::invalid(format_args!(
+                "run: {} \"{}\" needs to know how many rows the batch has, but no placeholder with its batch axis was \
+                 fed; feed \"{}\"",
+                data.op.name(),
+                data.name,
+                source.map_or("one", |source| &self.graph.node(source).name)
+            ))
+        })
+    }
+
     /// Operands for a kernel that takes its first input in any form, and the rest as numbers.
     pub(super) fn with_input(&mut self, x: Node, rest: &[Node], stage: usize) -> Result<Vec<Operand>> {
         let root = self.root(x);
@@ -109,12 +128,7 @@ impl Lower<'_> {
             Op::Size => {
                 let of = self.graph.shape(data.inputs[0]);
                 let rows = match of.batch() {
-                    Some(symbol) => (self.rows)(symbol).ok_or_else(|| {
-                        Error::invalid(format_args!(
-                            "run: \"{}\" needs the number of rows of {of}, but no placeholder with that batch axis was fed",
-                            data.name
-                        ))
-                    })?,
+                    Some(symbol) => self.rows_of(root, symbol)?,
                     None => 1,
                 };
                 self.constant(vec![(rows * of.row_len()) as f64])

@@ -63,6 +63,8 @@ pub(super) struct With<'a, T> {
     pub(super) backend: &'a dyn Backend<T>,
     pub(super) feeds: &'a [Feed<'a, T>],
     pub(super) pool: &'a Pool<T>,
+    /// What random numbers are drawn from.
+    pub(super) seed: u64,
 }
 
 impl<T> Clone for With<'_, T> {
@@ -72,6 +74,13 @@ impl<T> Clone for With<'_, T> {
 }
 
 impl<T> Copy for With<'_, T> {}
+
+impl<'a, T> With<'a, T> {
+    /// What every instruction can read.
+    fn shared(&self, vars: &'a [Tensor<T>], constants: &'a [AlignedBuf<T>]) -> Shared<'a, T> {
+        Shared { backend: self.backend, vars, constants, feeds: self.feeds, seed: self.seed }
+    }
+}
 
 /// A program and its memory.
 #[derive(Debug)]
@@ -154,7 +163,7 @@ impl<T: Scalar> Plan<T> {
         if let Kernel::Elementwise(pass) = &instr.kernel {
             return self.run_elementwise(pass, instr, with, vars);
         }
-        let shared = Shared { backend: with.backend, vars, constants: &self.constants, feeds: with.feeds };
+        let shared = with.shared(vars, &self.constants);
         with.pool.with_worker(|worker| {
             let mut store = OnceStore { shared: &shared, once: &mut self.once, scratch: &mut worker.scratch };
             execute(instr, shared.backend, &mut store);
@@ -216,7 +225,7 @@ impl<T: Scalar> Plan<T> {
         let Some((_, lanes)) = self.axes.iter_mut().find(|(symbol, _)| stage.symbol == Some(*symbol)) else {
             return;
         };
-        let shared = Shared { backend: with.backend, vars, constants: &self.constants, feeds: with.feeds };
+        let shared = with.shared(vars, &self.constants);
         let (once, shard_rows) = (&self.once, self.shard_rows);
         with.pool.for_each(lanes, &|lane: &mut Lane<T>, worker| {
             let rows = shard_rows.min(lane.rows);

@@ -2,7 +2,7 @@
 //! once. Places are numbers of buffers; no node of the graph appears here but in names for pictures.
 
 use crate::graph::{Spread, Symbol, VarId};
-use crate::ops::{Activation, Binary, Trans, Unary};
+use crate::ops::{Activation, Binary, Comparison, Trans, Unary};
 
 /// Where a value lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,6 +75,18 @@ pub(super) enum Kernel {
     ArgMax,
     /// a, b → a = b
     Equal,
+    /// a, b → whether they are in this order, each spread as said
+    Compare(Comparison, Spread, Spread),
+    /// scores, classes → whether fewer than `k` scores of the row are greater than its class's
+    InTopK { k: usize },
+    /// a, b, … → runs of `widths[0]` elements of a, `widths[1]` of b, … in turn
+    Concatenate { widths: Vec<usize> },
+    /// x → `len` elements from `start` on of each run of `width`
+    SliceColumns { start: usize, len: usize, width: usize },
+    /// x → each run of `len` elements at `start` of `width`, zeros around it
+    PadColumns { start: usize, len: usize, width: usize },
+    /// step → random numbers of \[0, 1)
+    Uniform { stream: u64 },
     /// x → rows of the identity
     OneHot,
     /// x → the same numbers as floats, ints, or whether they are not 0

@@ -1,6 +1,8 @@
 //! Carrying out one instruction on a store: the only place where a plan meets the backend's kernels.
 
+use super::moves;
 use super::program::{Instr, Kernel, Operand, Place};
+use super::random::Uniform;
 use super::store::{Store, Taken};
 use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
@@ -78,6 +80,30 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
                 equal(s.floats(&ins[0]), s.floats(&ins[1]), out);
             }
         }),
+        Kernel::Compare(comparison, sa, sb) => store.write_ints(&outs[0], |s, out| {
+            let (a, b) = ((s.floats(&ins[0]), *sa), (s.floats(&ins[1]), *sb));
+            spread_runs(a, b, out, |a, b, out| moves::compare(*comparison, a, b, out));
+        }),
+        Kernel::InTopK { k } => store.write_ints(&outs[0], |s, out| {
+            let rows = s.matrix(&ins[0]);
+            for ((o, row), &class) in out.iter_mut().zip(rows.iter_rows()).zip(s.ints(&ins[1])) {
+                *o = i32::from(moves::in_top_k(row, class, *k));
+            }
+        }),
+        Kernel::Concatenate { widths } => store.write(&outs[0], |s, out, _| {
+            moves::concatenate(ins.iter().map(|part| s.floats(part)), widths, out);
+        }),
+        &Kernel::SliceColumns { start, len, width } => store.write(&outs[0], |s, out, _| {
+            moves::slice_columns(s.floats(&ins[0]), (start, len, width), out);
+        }),
+        &Kernel::PadColumns { start, len, width } => store.write(&outs[0], |s, out, _| {
+            moves::pad_columns(s.floats(&ins[0]), (start, len, width), out);
+        }),
+        &Kernel::Uniform { stream } => store.write(&outs[0], |s, out, _| {
+            let step = s.floats(&ins[0])[0].wide();
+            let first = s.first_row() as u64 * outs[0].cols as u64;
+            Uniform::new(s.seed(), stream, step).fill(first, out);
+        }),
         Kernel::OneHot => store.write(&outs[0], |s, out, _| {
             out.fill(T::zero());
             for (row, &c) in out.chunks_exact_mut(outs[0].cols.max(1)).zip(s.ints(&ins[0])) {
@@ -136,7 +162,16 @@ fn binary<T: Scalar>(
     b: (&[T], Spread),
     out: &mut [T],
 ) {
-    // The output is cut into runs in which each operand is a slice or a single number.
+    spread_runs(a, b, out, |a, b, out| backend.binary(f, a, b, out));
+}
+
+/// Cuts the output into runs in which each operand is a slice or a single number.
+fn spread_runs<T: Scalar, O>(
+    a: (&[T], Spread),
+    b: (&[T], Spread),
+    out: &mut [O],
+    f: impl Fn(Arg<'_, T>, Arg<'_, T>, &mut [O]),
+) {
     let run_of = |(x, spread): (&[T], Spread), whole: usize| match spread {
         Spread::Same | Spread::Scalar => whole,
         Spread::Suffix => x.len(),
@@ -145,12 +180,7 @@ fn binary<T: Scalar>(
     let whole = out.len();
     let run = run_of(a, whole).min(run_of(b, whole)).max(1);
     for (i, out) in out.chunks_mut(run).enumerate() {
-        backend.binary(
-            f,
-            argument(a, i * run, out.len(), whole),
-            argument(b, i * run, out.len(), whole),
-            out,
-        );
+        f(argument(a, i * run, out.len(), whole), argument(b, i * run, out.len(), whole), out);
     }
 }
 

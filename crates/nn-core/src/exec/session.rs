@@ -19,7 +19,7 @@ pub struct SessionOptions<T> {
     pub backend: Arc<dyn Backend<T>>,
     /// How many threads compute, 1 or more.
     pub threads: usize,
-    /// What the variables' first values are drawn from.
+    /// What the variables' first values and random nodes are drawn from.
     pub seed: u64,
 }
 
@@ -62,6 +62,8 @@ pub struct Session<T> {
     vars: Vec<Tensor<T>>,
     plans: Vec<(Key, Plan<T>)>,
     pool: Pool<T>,
+    /// What variables and random nodes draw from.
+    seed: u64,
 }
 
 /// What a plan was compiled for: the fetches, the placeholders fed, and the rows of each batch axis.
@@ -83,12 +85,51 @@ impl<T: Scalar> Session<T> {
     pub fn new(graph: Graph, options: SessionOptions<T>) -> Result<Self> {
         let pool = Pool::new(options.threads)?;
         let mut vars = Vec::with_capacity(graph.variables().len());
-        for (stream, variable) in graph.variables().iter().enumerate() {
-            let values = variable.initializer.values(&variable.dims, options.seed, stream as u64)?;
-            let values: Vec<T> = values.into_iter().map(T::of).collect();
-            vars.push(Tensor::new(&variable.dims, &values)?);
+        for number in 0..graph.variables().len() {
+            vars.push(initial_value(&graph, number, options.seed)?);
         }
-        Ok(Self { graph, backend: options.backend, vars, plans: Vec::new(), pool })
+        Ok(Self { graph, backend: options.backend, vars, plans: Vec::new(), pool, seed: options.seed })
+    }
+
+    /// Adds nodes and variables to the graph of a session that runs. Each new variable gets the initial value that it
+    /// would have had, had it been there from the beginning; the others keep theirs.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nn_core::backend::Naive;
+    /// use nn_core::exec::{Session, SessionOptions};
+    /// use nn_core::graph::Graph;
+    /// use nn_core::init::Initializer;
+    /// let mut g = Graph::new();
+    /// let a = g.variable("a", &[], Initializer::Constant(3.0))?;
+    /// let mut session = Session::<f64>::new(g, SessionOptions::new(Arc::new(Naive)))?;
+    /// let sum = session.extend(|g| {
+    ///     let b = g.variable("b", &[], Initializer::Constant(4.0))?;
+    ///     g.add(a, b)
+    /// })?;
+    /// assert_eq!(session.run(&[sum], &[])?.scalar(0)?, 7.0);
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `build`, and if it puts another graph in the place of this one; nothing has changed then.
+    pub fn extend<R>(&mut self, build: impl FnOnce(&mut Graph) -> Result<R>) -> Result<R> {
+        let mut graph = self.graph.clone();
+        let built = build(&mut graph)?;
+        if !self.graph.is_part_of(&graph) {
+            return Err(Error::invalid(
+                "extend: the graph was replaced by one that does not begin with the session's nodes; expected it to be \
+                 added to",
+            ));
+        }
+        let new = self.vars.len()..graph.variables().len();
+        let values =
+            new.map(|number| initial_value(&graph, number, self.seed)).collect::<Result<Vec<_>>>()?;
+        // A batch axis that turned out to be another one, or a number, is no axis of any run to come.
+        self.plans.retain(|(key, _)| key.axes.iter().all(|(symbol, _)| graph.is_open(*symbol)));
+        self.vars.extend(values);
+        self.graph = graph;
+        Ok(built)
     }
 
     /// The graph.
@@ -155,7 +196,8 @@ impl<T: Scalar> Session<T> {
         let plan = &mut self.plans[number].1;
         check_classes(&self.graph, plan.classes(), feeds)?;
         let values: SmallVec<[Feed<'_, T>; 8]> = feeds.iter().map(|(_, feed)| *feed).collect();
-        plan.run(With { backend: &*self.backend, feeds: &values, pool: &self.pool }, &mut self.vars);
+        let with = With { backend: &*self.backend, feeds: &values, pool: &self.pool, seed: self.seed };
+        plan.run(with, &mut self.vars);
         Ok(Outputs { values: &plan.outputs })
     }
 
@@ -222,6 +264,14 @@ impl<T: Scalar> Session<T> {
         }
         Ok(axes)
     }
+}
+
+/// The first value of variable `number`: its number is the stream that it draws from.
+fn initial_value<T: Scalar>(graph: &Graph, number: usize, seed: u64) -> Result<Tensor<T>> {
+    let variable = graph.var(VarId(number));
+    let values = variable.initializer.values(&variable.dims, seed, number as u64)?;
+    let values: Vec<T> = values.into_iter().map(T::of).collect();
+    Tensor::new(&variable.dims, &values)
 }
 
 /// What was fed, in the words of an error message.

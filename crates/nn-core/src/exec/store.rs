@@ -18,12 +18,19 @@ pub(super) struct Shared<'a, T> {
     pub(super) vars: &'a [Tensor<T>],
     pub(super) constants: &'a [AlignedBuf<T>],
     pub(super) feeds: &'a [Feed<'a, T>],
+    pub(super) seed: u64,
 }
 
 /// The buffers that an instruction works on.
 pub(super) trait Store<T: Scalar> {
     /// The rows that [`Extent::Batch`] stands for here.
     fn rows(&self) -> usize;
+
+    /// The first of those rows, counted from the batch's.
+    fn first_row(&self) -> usize;
+
+    /// What random numbers are drawn from.
+    fn seed(&self) -> u64;
 
     /// The elements of a float operand.
     fn floats(&self, operand: &Operand) -> &[T];
@@ -136,6 +143,14 @@ impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {
         self.rows
     }
 
+    fn first_row(&self) -> usize {
+        self.lane.first + self.first
+    }
+
+    fn seed(&self) -> u64 {
+        self.shared.seed
+    }
+
     fn floats(&self, operand: &Operand) -> &[T] {
         let window = self.window(operand);
         match operand.place {
@@ -155,7 +170,7 @@ impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {
             Place::Kept(i) => &self.lane.kept_ints[i][window],
             Place::Once(i) => &self.once.ints[i][window],
             Place::Feed(i) => match self.shared.feeds[i] {
-                Feed::Ints(ints) => &ints[self.lane.first + self.first..][..window.len()],
+                Feed::Ints(ints) => &ints[self.first_row()..][..window.len()],
                 _ => misplaced(operand.place),
             },
             place => misplaced(place),
@@ -165,7 +180,7 @@ impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {
     fn input(&self, operand: &Operand) -> InputRef<'_, T> {
         match operand.place {
             Place::Feed(i) => match self.shared.feeds[i] {
-                Feed::Input(input) => input.slice(self.lane.first + self.first, self.rows),
+                Feed::Input(input) => input.slice(self.first_row(), self.rows),
                 _ => misplaced(operand.place),
             },
             _ => InputRef::dense(self.matrix(operand)),
@@ -209,6 +224,14 @@ pub(super) struct OnceStore<'a, 'r, T> {
 impl<T: Scalar> Store<T> for OnceStore<'_, '_, T> {
     fn rows(&self) -> usize {
         0
+    }
+
+    fn first_row(&self) -> usize {
+        0
+    }
+
+    fn seed(&self) -> u64 {
+        self.shared.seed
     }
 
     fn floats(&self, operand: &Operand) -> &[T] {

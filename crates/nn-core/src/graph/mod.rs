@@ -70,6 +70,8 @@ pub struct Graph {
     symbols: Vec<Option<Dim>>,
     scopes: Vec<String>,
     names: HashMap<String, usize>,
+    /// How many nodes draw random numbers.
+    random_streams: u64,
 }
 
 impl Graph {
@@ -281,6 +283,21 @@ impl Graph {
             op,
             format_args!("\"{name}\" holds {}, expected {}; cast it", found.name(), dtype.name()),
         ))
+    }
+
+    /// Whether `other` begins with this graph's nodes and variables.
+    pub(crate) fn is_part_of(&self, other: &Self) -> bool {
+        let nodes = other.nodes.iter().zip(&self.nodes);
+        let variables = other.variables.iter().zip(&self.variables);
+        other.nodes.len() >= self.nodes.len()
+            && other.variables.len() >= self.variables.len()
+            && nodes.into_iter().all(|(a, b)| a.name == b.name && a.inputs == b.inputs)
+            && variables.into_iter().all(|(a, b)| a.name == b.name && a.dims == b.dims)
+    }
+
+    /// Whether a symbol stands for itself: it was not found to be another one, or a number.
+    pub(crate) fn is_open(&self, symbol: Symbol) -> bool {
+        self.resolve_dim(Dim::Symbol(symbol)) == Dim::Symbol(symbol)
     }
 
     fn fresh_symbol(&mut self) -> Dim {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::shape::{Shape, Spread};
-use crate::ops::{Binary, Trans, Unary};
+use crate::ops::{Binary, Comparison, Trans, Unary};
 
 /// The type of a tensor's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,12 +81,38 @@ pub enum Op {
     ArgMax,
     /// a = b, element by element.
     Equal,
+    /// Whether a is greater than b, less than it, …, each operand spread over the result.
+    Compare(Comparison, Spread, Spread),
+    /// Of (scores \[m, n\], classes \[m\]): whether fewer than k scores of the row are greater than its class's.
+    InTopK(usize),
     /// Rows of the identity, `depth` long; a row of zeros for an index out of range.
     OneHot(usize),
     /// The same numbers in another type.
     Cast(DType),
     /// The same elements in another shape; a batch axis stays first.
     Reshape,
+    /// The inputs side by side along the last dimension.
+    Concatenate,
+    /// `len` neighbours of the last dimension, from `start` on.
+    SliceColumns {
+        /// The first one.
+        start: usize,
+        /// How many.
+        len: usize,
+    },
+    /// x from place `start` of the last dimension on, which becomes `width` long; zeros elsewhere.
+    PadColumns {
+        /// Where the first one goes.
+        start: usize,
+        /// The length of the last dimension.
+        width: usize,
+    },
+    /// Of (step, x): numbers of \[0, 1) in the shape of x, whose elements don't matter. `stream` tells the random
+    /// nodes of a graph apart.
+    Uniform {
+        /// The node's number among the random ones of its graph.
+        stream: u64,
+    },
     /// Gives a variable the value of x when the run is over.
     Assign(VarId),
     /// Nothing of its own: to run it is to run its inputs.
@@ -111,9 +137,15 @@ impl Op {
             Self::CrossEntropyGrad => "softmax_cross_entropy_grad",
             Self::ArgMax => "argmax",
             Self::Equal => "equal",
+            Self::Compare(comparison, ..) => comparison.name(),
+            Self::InTopK(_) => "in_top_k",
             Self::OneHot(_) => "one_hot",
             Self::Cast(_) => "cast",
             Self::Reshape => "reshape",
+            Self::Concatenate => "concatenate",
+            Self::SliceColumns { .. } => "slice_columns",
+            Self::PadColumns { .. } => "pad_columns",
+            Self::Uniform { .. } => "uniform",
             Self::Assign(_) => "assign",
             Self::Group => "group",
         }

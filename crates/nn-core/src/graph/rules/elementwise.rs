@@ -56,6 +56,8 @@ unary_methods! {
     exp => Unary::Exp;
     /// ln x
     log => Unary::Log;
+    /// ln(1 + x), accurate near 0
+    log1p => Unary::Log1p;
     /// √x
     sqrt => Unary::Sqrt;
     /// x²
@@ -196,6 +198,11 @@ pub(super) fn unary_gradient(g: &mut Graph, f: Unary, x: Node, y: Node, up: Node
         Unary::Neg => g.neg(up)?,
         Unary::Exp => g.mul(up, y)?,
         Unary::Log => g.div(up, x)?,
+        Unary::Log1p => {
+            let one = g.scalar(1.0);
+            let shifted = g.add(x, one)?;
+            g.div(up, shifted)?
+        }
         Unary::Sqrt => {
             let half = g.scalar(0.5);
             let scaled = g.mul(half, up)?;

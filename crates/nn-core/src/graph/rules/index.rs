@@ -41,6 +41,29 @@ impl Graph {
         Ok(self.push(Op::Equal, vec![a, b], shape, DType::Bool))
     }
 
+    /// Whether fewer than `k` scores of a row are greater than its class's: scores \[m, n\], classes int \[m\] → bool
+    /// \[m\]. So all that tie for the last place are in, as Keras has it. False where the class's score is NaN, or
+    /// where there is no such class.
+    ///
+    /// # Errors
+    /// If the scores are not a matrix of floats, or the classes not a vector of as many ints as there are rows.
+    #[track_caller]
+    pub fn in_top_k(&mut self, scores: Node, classes: Node, k: usize) -> Result<Node> {
+        const OP: &str = "in_top_k";
+        self.expect_dtype(OP, scores, DType::Float)?;
+        self.expect_dtype(OP, classes, DType::Int)?;
+        let (shape, given) = (self.shape(scores), self.shape(classes));
+        let fits = shape.rank() == 2 && given.rank() == 1 && self.unify(shape.dims()[0], given.dims()[0]);
+        if !fits {
+            return Err(self.shape_error(
+                OP,
+                format_args!("scores {shape} and classes {given}: expected float [m, n] and int [m]"),
+            ));
+        }
+        let rows = self.shape(classes);
+        Ok(self.push(Op::InTopK(k), vec![scores, classes], rows, DType::Bool))
+    }
+
     /// Row i is 1 at index xᵢ and 0 elsewhere, `depth` long: int \[m\] → float \[m, depth\].
     ///
     /// # Errors

@@ -1,9 +1,12 @@
 //! One file for each family of operations: how it is built (its shape rule) and, beside it, its gradient, which emits
 //! nodes of the same graph. Gradient rules know nothing of fusion.
 
+mod compare;
 mod elementwise;
 mod index;
+mod join;
 mod matmul;
+mod random;
 mod reduce;
 mod softmax;
 mod state;
@@ -33,9 +36,20 @@ impl Graph {
             (Op::CrossEntropy, &[logits, labels]) => {
                 softmax::cross_entropy_gradient(self, logits, labels, up)
             }
-            (Op::Size | Op::ArgMax | Op::Equal | Op::OneHot(_) | Op::Cast(_), _) => {
-                Ok(vec![None; inputs.len()])
-            }
+            (Op::Concatenate, parts) => join::concatenate_gradient(self, parts, up),
+            (Op::SliceColumns { start, .. }, &[x]) => join::slice_columns_gradient(self, *start, x, up),
+            (Op::PadColumns { start, .. }, &[x]) => join::pad_columns_gradient(self, *start, x, up),
+            (
+                Op::Size
+                | Op::ArgMax
+                | Op::Equal
+                | Op::Compare(..)
+                | Op::InTopK(_)
+                | Op::OneHot(_)
+                | Op::Cast(_)
+                | Op::Uniform { .. },
+                _,
+            ) => Ok(vec![None; inputs.len()]),
             (op, _) => Err(Error::invalid(format_args!(
                 "gradients: {} \"{}\" has no gradient; keep it off the way from the cost to the variables",
                 op.name(),
