@@ -32,7 +32,8 @@ fn run(c: &mut Criterion) -> Result<()> {
                     let mut right = 0.0;
                     for (rows, labels) in order.chunks(BATCH).zip(labels.chunks(BATCH)) {
                         let batch = x.select(Rows::List(rows))?;
-                        right += net.train_on_batch(batch, labels)?.accuracy * rows.len() as f64;
+                        let figures = net.train_on_batch(batch, labels)?;
+                        right += figures.get("accuracy").unwrap_or(0.0) * rows.len() as f64;
                     }
                     Result::<f64>::Ok(right)
                 });

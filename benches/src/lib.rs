@@ -7,9 +7,11 @@ use nn_core::backend::simd::Simd;
 use nn_core::backend::{Backend, BackendKind, Choice};
 use nn_core::exec::SessionOptions;
 use nn_core::init::Initializer;
-use nn_core::layers::Dense;
+use nn_core::layers::{Dense, Nonlinearity};
+use nn_core::losses::Loss;
 use nn_core::matrix::{Csr, InputRef};
-use nn_core::models::{Network, Sequential};
+use nn_core::metrics::Metric;
+use nn_core::models::{Compile, Network, Sequential};
 use nn_core::ops::Activation;
 use nn_core::optim::Optimizer;
 use nn_core::{Error, Result};
@@ -131,8 +133,14 @@ pub fn print_peak() {
 /// # Errors
 /// If the session can't be made.
 pub fn network(backend: &Arc<dyn Backend<f32>>) -> Result<Network<f32>> {
+    let compile =
+        Compile::new(Optimizer::sgd(0.5), Loss::SparseCategoricalCrossEntropy).metric(Metric::Accuracy);
     Sequential::new(PIXELS)
         .add(Dense::new(HIDDEN).activation(Activation::Tanh).kernel_initializer(Initializer::Normal(0.1)))
-        .add(Dense::new(CLASSES).kernel_initializer(Initializer::Normal(0.1)))
-        .compile(Optimizer::sgd(0.5), SessionOptions::new(Arc::clone(backend)))
+        .add(
+            Dense::new(CLASSES)
+                .activation(Nonlinearity::Softmax)
+                .kernel_initializer(Initializer::Normal(0.1)),
+        )
+        .compile(compile, SessionOptions::new(Arc::clone(backend)))
 }

@@ -9,7 +9,9 @@ use nn_core::Scalar;
 use nn_core::backend::Backend;
 use nn_core::exec::SessionOptions;
 use nn_core::layers::Dense;
-use nn_core::models::{NamedTensor, Network, Sequential};
+use nn_core::losses::Loss;
+use nn_core::metrics::Metric;
+use nn_core::models::{Compile, NamedTensor, Network, Sequential};
 use nn_core::ops::Activation;
 use nn_core::optim::{Optimizer, RmsProp, Sgd};
 use nn_train::metrics::{ConfusionMatrix, argmax_rows};
@@ -159,7 +161,8 @@ impl Case {
         let model = hidden
             .chain([Dense::new(10)])
             .fold(Sequential::new(784), |model, layer| model.add(layer.regularizer(l1, l2)));
-        let mut network = model.compile(optimizer, SessionOptions::new(backend)).expect("a sound model");
+        let compile = Compile::new(optimizer, Loss::SparseCategoricalCrossEntropy).metric(Metric::Accuracy);
+        let mut network = model.compile(compile, SessionOptions::new(backend)).expect("a sound model");
         let mut rng = nudge.map(Rng);
         let mut near = |w: T| match &mut rng {
             Some(rng) => w * T::of(1.0 + half_ulp().copysign(rng.unit())),

@@ -6,8 +6,10 @@ use nn_core::backend::Backend;
 use nn_core::exec::SessionOptions;
 use nn_core::graph::{DType, Graph, Node};
 use nn_core::init::Initializer;
-use nn_core::layers::{Dense, accuracy};
-use nn_core::models::{Endpoints, Network, Sequential};
+use nn_core::layers::{Dense, Nonlinearity};
+use nn_core::losses::Loss;
+use nn_core::metrics::Metric;
+use nn_core::models::{Apply, Compile, Endpoints, Figures, Model, Network, Sequential, input};
 use nn_core::ops::Activation;
 use nn_core::optim::Optimizer;
 use nn_core::{Result, Scalar};
@@ -71,7 +73,7 @@ impl Classifier {
         let predicted = g.argmax(logits)?;
         let right = g.equal(predicted, labels)?;
         let right = g.cast(right, DType::Float);
-        let accuracy = g.reduce_mean(right)?;
+        let hits = g.reduce_sum(right)?;
 
         let rate = g.scalar(learning_rate);
         let mut updates = Vec::new();
@@ -81,7 +83,7 @@ impl Classifier {
             updates.push(g.assign(variable, new)?);
         }
         let train = g.group(&updates);
-        let ends = Endpoints { input, labels, output, loss, accuracy, train };
+        let ends = Endpoints::classifier(input, labels, output, [loss, hits, train]);
         Network::new(g, ends, self.options(backend))
     }
 
@@ -114,20 +116,42 @@ impl Classifier {
         for penalty in penalties {
             loss = g.add(loss, penalty)?;
         }
-        let accuracy = accuracy(&mut g, x, labels)?;
+        let hits = Metric::Accuracy.nodes(&mut g, x, labels)?.sum;
         let train = self.optimizer.minimize(&mut g, loss)?;
-        let ends = Endpoints { input, labels, output, loss, accuracy, train };
+        let ends = Endpoints::classifier(input, labels, output, [loss, hits, train]);
         Network::new(g, ends, self.options(backend))
     }
 
-    /// As a model.
+    fn model_layers(&self) -> [Dense; 3] {
+        let [first, second, last] = self.layers();
+        [first, second, last.activation(Nonlinearity::Softmax)]
+    }
+
+    fn learning(&self) -> Compile {
+        Compile::new(self.optimizer.clone(), Loss::SparseCategoricalCrossEntropy).metric(Metric::Accuracy)
+    }
+
+    /// As a stack of layers.
     ///
     /// # Errors
     /// None that a test expects.
     pub fn from_model<T: Scalar>(&self, backend: Arc<dyn Backend<T>>) -> Result<Network<T>> {
         let model = Sequential::new(self.features);
-        let model = self.layers().into_iter().fold(model, Sequential::add);
-        model.compile(self.optimizer.clone(), self.options(backend))
+        let model = self.model_layers().into_iter().fold(model, Sequential::add);
+        model.compile(self.learning(), self.options(backend))
+    }
+
+    /// As layers called on each other's outputs.
+    ///
+    /// # Errors
+    /// None that a test expects.
+    pub fn from_functional<T: Scalar>(&self, backend: Arc<dyn Backend<T>>) -> Result<Network<T>> {
+        let pixels = input("pixels", &[self.features]);
+        let mut x = pixels.clone();
+        for layer in self.model_layers() {
+            x = layer.apply(&x)?;
+        }
+        Model::new(&pixels, &x)?.compile(self.learning(), self.options(backend))
     }
 }
 
@@ -167,8 +191,9 @@ pub fn trace<T: Scalar>(
     use nn_core::matrix::Rows;
     let (x, labels) = (digits.x(), digits.labels());
     let mut steps = Vec::new();
-    let mut record = |stats: nn_core::models::BatchStats| {
-        steps.push((stats.loss.to_bits(), stats.accuracy.to_bits()));
+    let mut record = |figures: Figures| {
+        let accuracy = figures.get("accuracy").unwrap_or(f64::NAN);
+        steps.push((figures.loss().to_bits(), accuracy.to_bits()));
     };
     for _ in 0..full {
         record(network.train_on_batch(x, labels)?);

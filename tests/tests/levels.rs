@@ -16,14 +16,17 @@ fn every_level_gives_the_same_bits<T: Scalar + mnist_data::Scalar>(
     let digits = Digits::<T>::train(2000, Form::Bytes);
     let mut by_operations = classifier.from_operations(Arc::clone(&backend))?;
     let mut by_layers = classifier.from_layers(Arc::clone(&backend))?;
+    let mut by_functional = classifier.from_functional(Arc::clone(&backend))?;
     let mut by_model = classifier.from_model(backend)?;
     by_operations.set_weights(&by_model.weights())?;
     by_layers.set_weights(&by_model.weights())?;
+    by_functional.set_weights(&by_model.weights())?;
 
     let expected = trace(&mut by_model, &digits, 5, 200)?;
     let losses = expected.losses();
     assert!(losses[losses.len() - 1] < 0.5 * losses[0], "it learns: {} … {}", losses[0], losses[205]);
     assert!(trace(&mut by_layers, &digits, 5, 200)? == expected, "layers and Sequential differ");
+    assert!(trace(&mut by_functional, &digits, 5, 200)? == expected, "functional and Sequential differ");
     assert!(trace(&mut by_operations, &digits, 5, 200)? == expected, "operations and Sequential differ");
     Ok(())
 }

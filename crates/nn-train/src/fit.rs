@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use nn_core::Scalar;
 use nn_core::matrix::{InputRef, Rows};
-use nn_core::models::BatchStats;
+use nn_core::models::Figures;
 
 use crate::{
     BatchEnd, Callback, Dataset, EpochEnd, Error, Flow, History, Result, TrainBegin, Trainable, epoch_order,
@@ -97,18 +97,18 @@ pub fn fit<T: Scalar>(
         let training_seconds = start.elapsed().as_secs_f64();
 
         let start = Instant::now();
-        record(&mut history, ["loss", "accuracy"], &stats);
+        record(&mut history, "", &stats);
         if let Some(validation) = &plan.validation {
-            record(&mut history, ["val_loss", "val_accuracy"], &measure(network, validation)?);
+            record(&mut history, "val_", &measure(network, validation)?);
         }
         if let Some(test) = &plan.test {
-            record(&mut history, ["test_loss", "test_accuracy"], &measure(network, test)?);
+            record(&mut history, "test_", &measure(network, test)?);
         }
         let end = EpochEnd {
             epoch,
             epochs: options.epochs,
             history: &history,
-            rows: stats.rows,
+            rows: stats.rows(),
             training_seconds,
             evaluation_seconds: start.elapsed().as_secs_f64(),
         };
@@ -132,7 +132,7 @@ pub fn fit<T: Scalar>(
 ///
 /// # Errors
 /// If the data don't fit the network.
-pub fn evaluate<T: Scalar>(network: &mut dyn Trainable<T>, data: &Dataset<'_, T>) -> Result<BatchStats> {
+pub fn evaluate<T: Scalar>(network: &mut dyn Trainable<T>, data: &Dataset<'_, T>) -> Result<Figures> {
     data.check_labels(network.classes())?;
     measure(network, data)
 }
@@ -220,7 +220,7 @@ fn train_epoch<T: Scalar>(
     epoch: usize,
     buffers: &mut Buffers,
     callbacks: &mut [&mut dyn Callback<T>],
-) -> Result<Option<BatchStats>> {
+) -> Result<Option<Figures>> {
     let (rows, train) = (plan.train.rows(), &plan.train);
     let shuffled = plan.options.shuffle && plan.batch_rows < rows;
     if shuffled {
@@ -228,7 +228,7 @@ fn train_epoch<T: Scalar>(
         epoch_order(plan.options.seed, epoch as u64, rows as u32, &mut buffers.order);
     }
     let start = Instant::now();
-    let mut mean = Mean::default();
+    let mut mean = Figures::none(&network.figure_names());
     for batch in 0..plan.batches() {
         let first = batch * plan.batch_rows;
         let len = plan.batch_rows.min(rows - first);
@@ -241,17 +241,16 @@ fn train_epoch<T: Scalar>(
             let part = train.part(first, len);
             network.train_on_batch(part.x(), part.labels())?
         });
-        let so_far = mean.stats();
         let end = BatchEnd {
             epoch,
             epochs: plan.options.epochs,
             batch,
             batches: plan.batches(),
-            rows_done: so_far.rows,
+            rows_done: mean.rows(),
             rows,
-            rows_per_second: so_far.rows as f64 / start.elapsed().as_secs_f64().max(f64::MIN_POSITIVE),
-            loss: so_far.loss,
-            accuracy: so_far.accuracy,
+            rows_per_second: mean.rows() as f64 / start.elapsed().as_secs_f64().max(f64::MIN_POSITIVE),
+            loss: mean.loss(),
+            accuracy: mean.get("accuracy").unwrap_or(0.0),
         };
         for callback in callbacks.iter_mut() {
             if callback.on_batch_end(&end)? == Flow::Stop {
@@ -259,42 +258,20 @@ fn train_epoch<T: Scalar>(
             }
         }
     }
-    Ok(Some(mean.stats()))
+    Ok(Some(mean))
 }
 
-fn measure<T: Scalar>(network: &mut dyn Trainable<T>, data: &Dataset<'_, T>) -> Result<BatchStats> {
-    let mut mean = Mean::default();
+fn measure<T: Scalar>(network: &mut dyn Trainable<T>, data: &Dataset<'_, T>) -> Result<Figures> {
+    let mut mean = Figures::none(&network.figure_names());
     for start in (0..data.rows()).step_by(EVALUATION_BATCH) {
         let part = data.part(start, EVALUATION_BATCH.min(data.rows() - start));
         mean.add(&network.test_on_batch(part.x(), part.labels())?);
     }
-    Ok(mean.stats())
+    Ok(mean)
 }
 
-/// Batches taken together: Σ rowsᵢ · lossᵢ / Σ rowsᵢ, and hits / rows. A batch's hits are a whole number, so rounding
-/// takes away what its fraction lost in f32.
-#[derive(Default)]
-struct Mean {
-    rows: usize,
-    loss: f64,
-    hits: f64,
-}
-
-impl Mean {
-    fn add(&mut self, batch: &BatchStats) {
-        let rows = batch.rows as f64;
-        self.rows += batch.rows;
-        self.loss += batch.loss * rows;
-        self.hits += (batch.accuracy * rows).round();
+fn record(history: &mut History, prefix: &str, figures: &Figures) {
+    for (name, value) in figures.iter() {
+        history.push(&format!("{prefix}{name}"), value);
     }
-
-    fn stats(&self) -> BatchStats {
-        let rows = self.rows.max(1) as f64;
-        BatchStats { rows: self.rows, loss: self.loss / rows, accuracy: self.hits / rows }
-    }
-}
-
-fn record(history: &mut History, [loss, accuracy]: [&str; 2], stats: &BatchStats) {
-    history.push(loss, stats.loss);
-    history.push(accuracy, stats.accuracy);
 }

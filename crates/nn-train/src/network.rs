@@ -1,7 +1,9 @@
 //! What the training loop needs of whatever it trains.
 
 use nn_core::matrix::InputRef;
-use nn_core::models::{BatchStats, NamedTensor, Network};
+use std::sync::Arc;
+
+use nn_core::models::{Figures, NamedTensor, Network};
 use nn_core::{Result, Scalar};
 
 /// A classifier with its loss and its optimizer. [`nn_core::models::Network`] is one, whichever level of abstraction it
@@ -12,17 +14,20 @@ pub trait Trainable<T: Scalar> {
     /// How many classes it tells apart: the width of its last layer.
     fn classes(&self) -> usize;
 
+    /// The names of the figures that it reports, the loss first.
+    fn figure_names(&self) -> Arc<[String]>;
+
     /// One update from one batch. The figures are those of before the update.
     ///
     /// # Errors
     /// If the batch does not fit the network.
-    fn train_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<BatchStats>;
+    fn train_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<Figures>;
 
     /// The figures of one batch, without an update.
     ///
     /// # Errors
     /// If the batch does not fit the network.
-    fn test_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<BatchStats>;
+    fn test_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<Figures>;
 
     /// The probability of each class for each row: \[rows, classes\], row-major.
     ///
@@ -46,11 +51,15 @@ impl<T: Scalar> Trainable<T> for Network<T> {
         self.classes()
     }
 
-    fn train_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<BatchStats> {
+    fn figure_names(&self) -> Arc<[String]> {
+        self.figure_names()
+    }
+
+    fn train_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<Figures> {
         self.train_on_batch(x, labels)
     }
 
-    fn test_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<BatchStats> {
+    fn test_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<Figures> {
         self.test_on_batch(x, labels)
     }
 

@@ -117,6 +117,8 @@ pub(crate) enum Api {
     Layers,
     /// A stack of layers
     Sequential,
+    /// Layers called on each other's outputs
+    Functional,
 }
 
 /// A form of the images.

@@ -4,8 +4,10 @@ use nn_core::Scalar;
 use nn_core::exec::SessionOptions;
 use nn_core::graph::{DType, Graph, Node};
 use nn_core::init::Initializer;
-use nn_core::layers::{Dense, accuracy};
-use nn_core::models::{Endpoints, Network, Sequential};
+use nn_core::layers::{Dense, Nonlinearity};
+use nn_core::losses::Loss;
+use nn_core::metrics::Metric;
+use nn_core::models::{Apply, Compile, Endpoints, Model, Network, Sequential, input};
 use nn_core::ops::Activation;
 use nn_train::weights::{match_weights, read_weights};
 
@@ -27,7 +29,8 @@ pub(crate) fn build<T: Scalar>(
             let built = plan.dense(units, f).build(g, x)?;
             Ok((built.output, built.penalty))
         })?,
-        Api::Sequential => plan.sequential(options)?,
+        Api::Sequential => plan.sequential().compile(plan.learning(), options)?,
+        Api::Functional => plan.functional()?.compile(plan.learning(), options)?,
     };
     if let Init::File(path) = &config.init {
         network.set_weights(&match_weights(path, &network.weights(), read_weights(path)?)?)?;
@@ -60,10 +63,31 @@ impl Plan<'_> {
         layer.regularizer(self.config.l1, self.config.l2)
     }
 
-    fn sequential<T: Scalar>(&self, options: SessionOptions<T>) -> nn_core::Result<Network<T>> {
-        let stack =
-            self.layers().fold(Sequential::new(self.features), |s, (units, f)| s.add(self.dense(units, f)));
-        stack.compile(self.config.optimizer.clone(), options)
+    /// The dense layers of a model, the last one with its softmax.
+    fn dense_layers(&self) -> impl Iterator<Item = Dense> {
+        let last = self.config.hidden.len();
+        self.layers().enumerate().map(move |(i, (units, f))| {
+            let dense = self.dense(units, f);
+            if i == last { dense.activation(Nonlinearity::Softmax) } else { dense }
+        })
+    }
+
+    fn learning(&self) -> Compile {
+        Compile::new(self.config.optimizer.clone(), Loss::SparseCategoricalCrossEntropy)
+            .metric(Metric::Accuracy)
+    }
+
+    fn sequential(&self) -> Sequential {
+        self.dense_layers().fold(Sequential::new(self.features), Sequential::add)
+    }
+
+    fn functional(&self) -> nn_core::Result<Model> {
+        let pixels = input("input", &[self.features]);
+        let mut x = pixels.clone();
+        for layer in self.dense_layers() {
+            x = layer.apply(&x)?;
+        }
+        Model::new(&pixels, &x)
     }
 
     /// The whole classifier as a graph, given what builds a layer: from the layer's input, units and activation to its
@@ -89,9 +113,9 @@ impl Plan<'_> {
         for penalty in penalties {
             loss = g.add(loss, penalty)?;
         }
-        let accuracy = accuracy(&mut g, logits, labels)?;
+        let hits = Metric::Accuracy.nodes(&mut g, logits, labels)?.sum;
         let train = self.config.optimizer.minimize(&mut g, loss)?;
-        Network::new(g, Endpoints { input, labels, output, loss, accuracy, train }, options)
+        Network::new(g, Endpoints::classifier(input, labels, output, [loss, hits, train]), options)
     }
 
     /// f(x · W + b), and l1 · Σ |W| + l2 · Σ W² where that is wanted, written out.

@@ -138,6 +138,20 @@ impl Graph {
         result
     }
 
+    /// Builds nodes under a name that may have been used before, as it is: what `body` makes belongs with what was made under
+    /// it earlier. (A layer that is called again works in the scope of its variables.)
+    pub fn reopen<R>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> R) -> R {
+        let full = match self.scopes.last() {
+            Some(scope) => format!("{scope}/{name}"),
+            None => name.to_owned(),
+        };
+        self.names.entry(full.clone()).or_default();
+        self.scopes.push(full);
+        let result = body(self);
+        self.scopes.pop();
+        result
+    }
+
     /// A value to be fed. Only the first dimension may be `None`.
     ///
     /// # Errors

@@ -1,87 +1,136 @@
 //! A stack of layers.
 
-use super::network::{Endpoints, Network};
+use std::fmt;
+use std::sync::Arc;
+
+use super::compile::Compile;
+use super::model::Model;
+use super::network::Network;
+use super::symbolic::{Shared, input};
 use crate::exec::SessionOptions;
-use crate::graph::{DType, Graph};
-use crate::layers::{Dense, accuracy};
-use crate::optim::Optimizer;
+use crate::layers::Layer;
 use crate::{Error, Result, Scalar};
 
-/// A classifier as a stack of layers, the last of which gives the logits of the classes.
+/// A model as a stack of layers, each on top of the one before it.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use nn_core::backend::Naive;
 /// use nn_core::exec::SessionOptions;
-/// use nn_core::layers::Dense;
+/// use nn_core::layers::{Dense, Nonlinearity};
+/// use nn_core::losses::Loss;
 /// use nn_core::matrix::{InputRef, MatRef};
-/// use nn_core::models::Sequential;
+/// use nn_core::metrics::Metric;
+/// use nn_core::models::{Compile, Sequential};
 /// use nn_core::ops::Activation;
 /// use nn_core::optim::Optimizer;
 ///
+/// let compile = Compile::new(Optimizer::adam(0.1), Loss::SparseCategoricalCrossEntropy).metric(Metric::Accuracy);
 /// let mut xor = Sequential::new(2)
 ///     .add(Dense::new(8).activation(Activation::Tanh))
-///     .add(Dense::new(2))
-///     .compile::<f64>(Optimizer::adam(0.1), SessionOptions::new(Arc::new(Naive)))?;
+///     .add(Dense::new(2).activation(Nonlinearity::Softmax))
+///     .compile::<f64>(compile, SessionOptions::new(Arc::new(Naive)))?;
 /// let rows = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
 /// let x = InputRef::dense(MatRef::new(&rows, 4, 2)?);
 /// for _ in 0..100 {
 ///     xor.train_on_batch(x, &[0, 1, 1, 0])?;
 /// }
-/// assert_eq!(xor.test_on_batch(x, &[0, 1, 1, 0])?.accuracy, 1.0);
+/// assert_eq!(xor.test_on_batch(x, &[0, 1, 1, 0])?.get("accuracy"), Some(1.0));
 /// # Ok::<(), nn_core::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Sequential {
-    features: usize,
-    layers: Vec<Dense>,
+    dims: Vec<usize>,
+    layers: Vec<Arc<dyn Layer>>,
+    name: Option<String>,
 }
 
 impl Sequential {
     /// A stack without layers over rows of `features` numbers.
     pub fn new(features: usize) -> Self {
-        Self { features, layers: Vec::new() }
+        Self::over(&[features])
     }
 
-    /// With another layer on top.
+    /// A stack without layers over rows of these dimensions: `&[28, 28]` for \[None, 28, 28\].
+    pub fn over(dims: &[usize]) -> Self {
+        Self { dims: dims.to_vec(), layers: Vec::new(), name: None }
+    }
+
+    /// With a name.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// With another layer on top. A model may be one.
     #[must_use]
     #[expect(clippy::should_implement_trait, reason = "the name that Keras gave it; it is no sum")]
-    pub fn add(mut self, layer: Dense) -> Self {
-        self.layers.push(layer);
+    pub fn add(mut self, layer: impl Layer + 'static) -> Self {
+        self.layers.push(Arc::new(layer));
         self
     }
 
-    /// Builds the graph: the softmax cross-entropy of the last layer's logits, averaged over the batch, plus the
-    /// layers' regularisers, minimised by `optimizer`.
+    /// Takes the topmost layer off; nothing if there is none.
+    pub fn pop(&mut self) -> Option<Arc<dyn Layer>> {
+        self.layers.pop()
+    }
+
+    /// The layers, the lowest first.
+    pub fn layers(&self) -> &[Arc<dyn Layer>] {
+        &self.layers
+    }
+
+    /// The same model in the functional style, with an input called `input`.
     ///
     /// # Errors
-    /// If there are no layers, or a layer or the optimizer can't be built.
-    pub fn compile<T: Scalar>(&self, optimizer: Optimizer, options: SessionOptions<T>) -> Result<Network<T>> {
-        if self.layers.is_empty() || self.features == 0 {
+    /// If there are no layers, or one can't work on what the one below it makes.
+    pub fn model(&self) -> Result<Model> {
+        if self.layers.is_empty() || self.dims.iter().product::<usize>() == 0 {
             return Err(Error::invalid(format_args!(
-                "sequential: expected one layer or more over one feature or more, found {} over {}",
+                "sequential: expected one layer or more over one feature or more, found {} over {:?}",
                 self.layers.len(),
-                self.features
+                self.dims
             )));
         }
-        let mut g = Graph::new();
-        let input = g.placeholder("input", &[None, Some(self.features)])?;
-        let labels = g.typed_placeholder("labels", &[None], DType::Int)?;
-        let mut logits = input;
-        let mut penalties = Vec::new();
+        let x = input("input", &self.dims);
+        let mut top = x.clone();
         for layer in &self.layers {
-            let built = layer.build(&mut g, logits)?;
-            logits = built.output;
-            penalties.extend(built.penalty);
+            top = Shared::of(Arc::clone(layer)).apply(&top)?;
         }
-        let output = g.softmax(logits)?;
-        let losses = g.softmax_cross_entropy(logits, labels)?;
-        let mut loss = g.reduce_mean(losses)?;
-        for penalty in penalties {
-            loss = g.add(loss, penalty)?;
-        }
-        let accuracy = accuracy(&mut g, logits, labels)?;
-        let train = optimizer.minimize(&mut g, loss)?;
-        Network::new(g, Endpoints { input, labels, output, loss, accuracy, train }, options)
+        let model = Model::new(&x, &top)?.of_kind("Sequential");
+        Ok(match &self.name {
+            Some(name) => model.name(name),
+            None => model,
+        })
+    }
+
+    /// A network with fresh weights that can predict; [`Network::compile`] makes it learn.
+    ///
+    /// # Errors
+    /// If a layer can't be built, or the session can't be made.
+    pub fn build<T: Scalar>(&self, options: SessionOptions<T>) -> Result<Network<T>> {
+        self.model()?.build(options)
+    }
+
+    /// A network with fresh weights that learns as `compile` says.
+    ///
+    /// # Errors
+    /// If there are no layers, or a layer, the loss or the optimizer can't be built.
+    pub fn compile<T: Scalar>(&self, compile: Compile, options: SessionOptions<T>) -> Result<Network<T>> {
+        self.model()?.compile(compile, options)
+    }
+
+    /// The table of layers, outputs and parameters that Keras prints.
+    ///
+    /// # Errors
+    /// If a layer can't work on what the one below it makes.
+    pub fn summary(&self) -> Result<String> {
+        Ok(self.model()?.summary())
+    }
+}
+
+impl fmt::Debug for Sequential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sequential").field("dims", &self.dims).field("layers", &self.layers).finish()
     }
 }

@@ -1,0 +1,159 @@
+//! The table that Keras prints of a model.
+
+use super::model::{Model, Value};
+use crate::layers::snake_case;
+
+/// Bytes of a number, as Keras counts them for its sizes: those of f32.
+const BYTES_PER_PARAMETER: usize = 4;
+
+impl Model {
+    /// The layers with their outputs' shapes and numbers of parameters, as Keras prints them; for a functional model also what
+    /// each is connected to.
+    ///
+    /// ```
+    /// use nn_core::layers::Dense;
+    /// use nn_core::models::Sequential;
+    /// let table = Sequential::new(784).add(Dense::new(512)).add(Dense::new(10)).summary()?;
+    /// assert!(table.contains("│ dense (Dense)   │ (None, 512)  │ 401,920 │"), "{table}");
+    /// assert!(table.contains(" Total params: 407,050 (1.55 MB)"), "{table}");
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
+    pub fn summary(&self) -> String {
+        let functional = !self.is_sequential();
+        let mut header = vec!["Layer (type)", "Output Shape", "Param #"];
+        if functional {
+            header.push("Connected to");
+        }
+        let mut rows: Vec<(usize, Vec<String>)> = Vec::new();
+        let depths = self.depths();
+        if functional {
+            for (i, input) in self.inputs.iter().enumerate() {
+                let cells =
+                    vec![format!("{} (InputLayer)", input.name), shape(&input.dims), "0".into(), "-".into()];
+                rows.push((self.input_depth(i, &depths), cells));
+            }
+        }
+        for (number, placed) in self.layers.iter().enumerate() {
+            let calls = || self.calls.iter().enumerate().filter(|(_, call)| call.layer == number);
+            let Some((_, first)) = calls().next() else { continue };
+            let shapes: Vec<String> = first.dims.iter().map(|dims| shape(dims)).collect();
+            let mut cells = vec![
+                format!("{} ({})", placed.name, placed.layer.0.layer.class_name()),
+                if shapes.len() == 1 { shapes.concat() } else { format!("[{}]", shapes.join(", ")) },
+                grouped(placed.parameters.0 + placed.parameters.1),
+            ];
+            if functional {
+                let origins =
+                    calls().flat_map(|(_, call)| call.inputs.iter().map(|&value| self.origin(value)));
+                cells.push(origins.collect::<Vec<_>>().join(", "));
+            }
+            let depth = calls().map(|(call, _)| depths[call]).max().unwrap_or_default();
+            rows.push((depth, cells));
+        }
+        // As Keras orders them: by their distance from the outputs, then as they were made.
+        rows.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, cells)| cells).collect();
+
+        let (learnt, fixed) = self
+            .layers
+            .iter()
+            .fold((0, 0), |(learnt, fixed), layer| (learnt + layer.parameters.0, fixed + layer.parameters.1));
+        let totals = [("Total", learnt + fixed), ("Trainable", learnt), ("Non-trainable", fixed)];
+        let totals = totals.map(|(name, n)| format!(" {name} params: {} ({})\n", grouped(n), size(n)));
+        format!("Model: \"{}\"\n{}{}", self.title(), table(&header, &rows), totals.concat())
+    }
+
+    /// How many calls lie between each call and the outputs.
+    fn depths(&self) -> Vec<usize> {
+        let mut depths = vec![0; self.calls.len()];
+        for (number, call) in self.calls.iter().enumerate().rev() {
+            for &input in &call.inputs {
+                if let Value::Output { call: before, .. } = input {
+                    depths[before] = depths[before].max(depths[number] + 1);
+                }
+            }
+        }
+        depths
+    }
+
+    fn input_depth(&self, input: usize, depths: &[usize]) -> usize {
+        let readers =
+            self.calls.iter().zip(depths).filter(|(call, _)| call.inputs.contains(&Value::Input(input)));
+        readers.map(|(_, depth)| depth + 1).max().unwrap_or_default()
+    }
+
+    /// `dense[0][0]`: the layer, which of its calls, which of its outputs.
+    fn origin(&self, value: Value) -> String {
+        match value {
+            Value::Input(i) => format!("{}[0][0]", self.inputs[i].name),
+            Value::Output { call, index } => {
+                let layer = self.calls[call].layer;
+                let before = self.calls[..call].iter().filter(|other| other.layer == layer).count();
+                let name = &self.layers[layer].name;
+                let name = if name.is_empty() {
+                    snake_case(self.layers[layer].layer.0.layer.class_name())
+                } else {
+                    name.clone()
+                };
+                format!("{name}[{before}][{index}]")
+            }
+        }
+    }
+}
+
+/// `(None, 28, 28)`
+fn shape(dims: &[usize]) -> String {
+    let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
+    format!("(None, {})", dims.join(", "))
+}
+
+/// `401,920`
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The size of so many f32.
+fn size(parameters: usize) -> String {
+    let mut amount = (parameters * BYTES_PER_PARAMETER) as f64;
+    for unit in ["B", "KB", "MB"] {
+        if amount < 1024.0 {
+            return format!("{amount:.2} {unit}");
+        }
+        amount /= 1024.0;
+    }
+    format!("{amount:.2} GB")
+}
+
+fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let width_of = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([header[column].len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width_of).collect();
+    let rule = |left: &str, dash: &str, middle: &str, right: &str| {
+        let dashes: Vec<String> = widths.iter().map(|width| dash.repeat(width + 2)).collect();
+        format!("{left}{}{right}\n", dashes.join(middle))
+    };
+    let line = |bar: &str, cells: &[String]| {
+        let padded = cells.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            // Numbers of parameters stand to the right.
+            if column == 2 { format!(" {cell:>width$} ") } else { format!(" {cell:<width$} ") }
+        });
+        format!("{bar}{}{bar}\n", padded.collect::<Vec<_>>().join(bar))
+    };
+    let header: Vec<String> = header.iter().map(|&name| name.to_owned()).collect();
+    let body: Vec<String> = rows.iter().map(|row| line("│", row)).collect();
+    rule("┏", "━", "┳", "┓")
+        + &line("┃", &header)
+        + &rule("┡", "━", "╇", "┩")
+        + &body.join(&rule("├", "─", "┼", "┤"))
+        + &rule("└", "─", "┴", "┘")
+}
