@@ -1,16 +1,16 @@
 //! Training that is stopped and goes on as if it had not been.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nn_core::Scalar;
 use nn_core::models::NamedTensor;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::files::{check_writable, write_atomically};
+use crate::files::write_atomically;
 use crate::weights::{decode, encode};
-use crate::{Callback, EpochEnd, Error, Flow, History, Result, TrainBegin, Trainable};
+use crate::{Error, History, Result};
 
 /// The metadata entry of a checkpoint's safetensors file.
 const KEY: &str = "nn-train checkpoint";
@@ -21,7 +21,10 @@ const FORMAT: u32 = 1;
 ///
 /// A run resumed from it with [`initial_epoch`](crate::FitOptions::initial_epoch) = `epochs_done`, and otherwise the same
 /// data and options, goes through the same bits as one that was never stopped. The file is safetensors: every variable
-/// under its name, the rest as JSON in one metadata entry.
+/// under its name, the rest as JSON in one metadata entry. [`ModelCheckpoint`](crate::callbacks::ModelCheckpoint) saves one
+/// after each epoch.
+///
+/// What callbacks remember (how long early stopping has waited) is theirs, and begins anew.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint<T> {
     /// What to put back into the network.
@@ -86,34 +89,5 @@ impl<T: Scalar> Checkpoint<T> {
             history: metadata.history,
             epochs_done: metadata.epochs_done,
         })
-    }
-}
-
-/// A callback that saves a [`Checkpoint`] after every epoch, over the one before it.
-#[derive(Debug, Clone)]
-pub struct CheckpointSaver {
-    path: PathBuf,
-    earlier: History,
-}
-
-impl CheckpointSaver {
-    /// Saves to `path`. `earlier` is what was measured before this run: that of the checkpoint it resumes from, or empty.
-    pub fn new(path: impl Into<PathBuf>, earlier: History) -> Self {
-        Self { path: path.into(), earlier }
-    }
-}
-
-impl<T: Scalar> Callback<T> for CheckpointSaver {
-    /// Finds out that the file can't be written before there is anything to lose.
-    fn on_train_begin(&mut self, _: &TrainBegin) -> Result<()> {
-        check_writable(&self.path)
-    }
-
-    fn on_epoch_end(&mut self, epoch: &EpochEnd<'_>, network: &dyn Trainable<T>) -> Result<Flow> {
-        let mut history = self.earlier.clone();
-        history.append(epoch.history);
-        let checkpoint = Checkpoint { state: network.state(), history, epochs_done: epoch.epoch + 1 };
-        checkpoint.save(&self.path)?;
-        Ok(Flow::Continue)
     }
 }

@@ -34,6 +34,36 @@ impl History {
         }
     }
 
+    /// Sets the value of the latest epoch in a series. One that begins late is NaN for the epochs before.
+    ///
+    /// ```
+    /// use nn_train::History;
+    /// let mut history = History::default();
+    /// history.push("loss", 0.5);
+    /// history.record("learning_rate", 0.1);
+    /// assert_eq!(history.get("learning_rate"), Some(&[0.1][..]));
+    /// ```
+    pub fn record(&mut self, name: &str, value: f64) {
+        let epochs = self.epochs().max(1);
+        let values = match self.series.iter().position(|(n, _)| n == name) {
+            Some(i) => &mut self.series[i].1,
+            None => {
+                self.series.push((name.to_owned(), Vec::new()));
+                let last = self.series.len() - 1;
+                &mut self.series[last].1
+            }
+        };
+        values.resize(epochs, f64::NAN);
+        values[epochs - 1] = value;
+    }
+
+    /// What was measured in the latest epoch.
+    pub fn latest(&self) -> impl Iterator<Item = (&str, f64)> {
+        let epochs = self.epochs();
+        let latest = move |values: &[f64]| values.get(epochs.checked_sub(1)?).copied();
+        self.iter().filter_map(move |(name, values)| Some((name, latest(values)?)))
+    }
+
     /// Appends the epochs of a run that went on where this one stopped.
     pub fn append(&mut self, later: &Self) {
         for (name, values) in later.iter() {
@@ -118,6 +148,23 @@ mod tests {
         let back: History = serde_json::from_str(r#"{"loss":[null,2.0]}"#)?;
         assert!(back.get("loss").is_some_and(|l| l[0].is_nan() && l[1] == 2.0));
         Ok(())
+    }
+
+    #[test]
+    fn a_series_that_begins_late_stays_in_step_with_the_others() {
+        let mut history = History::default();
+        for epoch in 0..3 {
+            history.push("loss", f64::from(epoch));
+            if epoch != 0 {
+                history.record("learning_rate", 0.5);
+            }
+        }
+        history.record("learning_rate", 0.25);
+        assert!(history.get("learning_rate").is_some_and(|l| l[0].is_nan() && l[1..] == [0.5, 0.25]));
+        assert_eq!(history.latest().collect::<Vec<_>>(), [("loss", 2.0), ("learning_rate", 0.25)]);
+        history.push("loss", 3.0);
+        assert_eq!(history.latest().collect::<Vec<_>>(), [("loss", 3.0)]);
+        assert_eq!(History::default().latest().count(), 0);
     }
 
     #[test]

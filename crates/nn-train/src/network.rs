@@ -1,70 +1,48 @@
-//! What the training loop needs of whatever it trains.
+//! `nn-core`'s networks can be trained.
 
-use nn_core::matrix::InputRef;
 use std::sync::Arc;
 
-use nn_core::models::{Figures, NamedTensor, Network};
+use nn_core::matrix::InputRef;
+use nn_core::models::{Batch, Figures, NamedTensor, Network};
 use nn_core::{Result, Scalar};
 
-/// A classifier with its loss and its optimizer. [`nn_core::models::Network`] is one, whichever level of abstraction it
-/// was built at; anything else that implements this can be trained, measured and asked just so.
-///
-/// Labels are class numbers in `0 .. classes`.
-pub trait Trainable<T: Scalar> {
-    /// How many classes it tells apart: the width of its last layer.
-    fn classes(&self) -> usize;
-
-    /// The names of the figures that it reports, the loss first.
-    fn figure_names(&self) -> Arc<[String]>;
-
-    /// One update from one batch. The figures are those of before the update.
-    ///
-    /// # Errors
-    /// If the batch does not fit the network.
-    fn train_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<Figures>;
-
-    /// The figures of one batch, without an update.
-    ///
-    /// # Errors
-    /// If the batch does not fit the network.
-    fn test_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<Figures>;
-
-    /// The probability of each class for each row: \[rows, classes\], row-major.
-    ///
-    /// # Errors
-    /// If the rows don't fit the network.
-    fn predict_on_batch(&mut self, x: InputRef<'_, T>) -> Result<&[T]>;
-
-    /// Everything that training changes: the weights and all that the optimizer remembers. Put back, training goes on bit
-    /// by bit.
-    fn state(&self) -> Vec<NamedTensor<T>>;
-
-    /// Puts a state back.
-    ///
-    /// # Errors
-    /// If the tensors are not this network's and its optimizer's, by name and dimensions.
-    fn set_state(&mut self, state: &[NamedTensor<T>]) -> Result<()>;
-}
+use crate::Trainable;
 
 impl<T: Scalar> Trainable<T> for Network<T> {
-    fn classes(&self) -> usize {
-        self.classes()
-    }
-
     fn figure_names(&self) -> Arc<[String]> {
         self.figure_names()
     }
 
-    fn train_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<Figures> {
-        self.train_on_batch(x, labels)
+    fn check(&self, batch: &Batch<'_, T>) -> Result<()> {
+        self.check(batch)
     }
 
-    fn test_on_batch(&mut self, x: InputRef<'_, T>, labels: &[i32]) -> Result<Figures> {
-        self.test_on_batch(x, labels)
+    fn train_batch(&mut self, batch: &Batch<'_, T>) -> Result<Figures> {
+        self.train(batch)
     }
 
-    fn predict_on_batch(&mut self, x: InputRef<'_, T>) -> Result<&[T]> {
-        self.predict_on_batch(x)
+    fn test_batch(&mut self, batch: &Batch<'_, T>) -> Result<Figures> {
+        self.test(batch)
+    }
+
+    fn predict_batch(&mut self, inputs: &[InputRef<'_, T>]) -> Result<Vec<&[T]>> {
+        self.predict(inputs)
+    }
+
+    fn learning_rate(&self) -> Option<f64> {
+        self.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        self.set_learning_rate(rate)
+    }
+
+    fn weights(&self) -> Vec<NamedTensor<T>> {
+        self.weights()
+    }
+
+    fn set_weights(&mut self, weights: &[NamedTensor<T>]) -> Result<()> {
+        self.set_weights(weights)
     }
 
     fn state(&self) -> Vec<NamedTensor<T>> {

@@ -55,7 +55,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn check(&self, rows: usize) -> Result<()> {
+    /// That data of so many rows have them all.
+    pub(crate) fn check(&self, rows: usize) -> Result<()> {
         let last = match *self {
             Rows::Range { start, len } => (len > 0).then(|| start.saturating_add(len - 1)),
             Rows::List(list) => list.iter().max().map(|&r| r as usize),
@@ -314,7 +315,8 @@ impl<'a, T: Scalar> InputRef<'a, T> {
         }
     }
 
-    fn selection(&self) -> Rows<'a> {
+    /// Which rows of the data set are selected.
+    pub fn selection(&self) -> Rows<'a> {
         match self {
             Self::Dense(x) => x.rows,
             Self::Bytes(x) => x.rows,

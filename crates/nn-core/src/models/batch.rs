@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::Scalar;
-use crate::matrix::InputRef;
+use crate::matrix::{InputRef, Rows};
+use crate::{Result, Scalar};
 
 /// What the rows of a batch belong to, for one output of a model.
 #[derive(Debug, Clone, Copy)]
@@ -17,12 +17,44 @@ pub enum Target<'a, T> {
     Values(InputRef<'a, T>),
 }
 
-impl<T: Scalar> Target<'_, T> {
+impl<'a, T: Scalar> Target<'a, T> {
     /// How many rows there are targets for.
     pub fn rows(&self) -> usize {
         match self {
             Self::Classes(classes) => classes.len(),
             Self::Values(values) => values.rows(),
+        }
+    }
+
+    /// Those of the rows `start .. start + len`. Panics if they are not all there.
+    #[must_use]
+    pub fn slice(&self, start: usize, len: usize) -> Self {
+        match self {
+            Self::Classes(classes) => Self::Classes(&classes[start..start + len]),
+            Self::Values(values) => Self::Values(values.slice(start, len)),
+        }
+    }
+
+    /// Those of the rows with these numbers, in this order; `rows` counts in the data set. Classes are copied into
+    /// `buffer`, values stay where they are.
+    ///
+    /// # Errors
+    /// If a row is not there.
+    pub fn select<'b>(&self, rows: &'b [u32], buffer: &'b mut Vec<i32>) -> Result<Target<'b, T>>
+    where
+        'a: 'b,
+    {
+        match *self {
+            Self::Classes(classes) => {
+                Rows::List(rows).check(classes.len())?;
+                buffer.clear();
+                buffer.extend(rows.iter().map(|&row| classes[row as usize]));
+                Ok(Target::Classes(buffer))
+            }
+            Self::Values(values) => {
+                let values: InputRef<'b, T> = values;
+                Ok(Target::Values(values.select(Rows::List(rows))?))
+            }
         }
     }
 }

@@ -24,6 +24,50 @@ pub fn accuracy(truth: &[i32], predicted: &[i32]) -> Result<f64> {
     Ok(hits as f64 / truth.len().max(1) as f64)
 }
 
+/// The share of rows whose class is among the `k` of the greatest scores; 0 for no rows at all. `scores`: \[n, classes\],
+/// row-major. Of equal scores the first counts as the greater and a NaN never does, as in [`argmax_rows`], so that k = 1
+/// gives the [`accuracy`] of its answer; a `k` of all classes or more gives 1.
+///
+/// # Errors
+/// If `scores` is not one row of `classes` for each class in `truth`, one of those is not in `0 .. classes`, or `k` is 0.
+///
+/// ```
+/// use nn_train::metrics::top_k_accuracy;
+/// let scores = [0.1, 0.3, 0.6, 0.5, 0.4, 0.1];
+/// assert_eq!(top_k_accuracy(&[1, 2], &scores, 3, 2)?, 0.5);
+/// # Ok::<(), nn_train::Error>(())
+/// ```
+pub fn top_k_accuracy<T: Copy + PartialOrd>(
+    truth: &[i32],
+    scores: &[T],
+    classes: usize,
+    k: usize,
+) -> Result<f64> {
+    if k == 0 {
+        return Err(Error::invalid("top-k accuracy: expected a k of 1 or more, found 0"));
+    }
+    if truth.len().checked_mul(classes) != Some(scores.len()) {
+        return Err(Error::invalid(format_args!(
+            "top-k accuracy: expected {} rows of {classes} scores, found {} scores",
+            truth.len(),
+            scores.len()
+        )));
+    }
+    let mut hits = 0usize;
+    for (i, (&label, row)) in truth.iter().zip(scores.chunks_exact(classes.max(1))).enumerate() {
+        let Some(class) = usize::try_from(label).ok().filter(|&class| class < classes) else {
+            return Err(Error::invalid(format_args!(
+                "top-k accuracy: expected a class in 0..{classes}, found {label} in row {i}"
+            )));
+        };
+        let (own, before, after) = (row[class], &row[..class], &row[class + 1..]);
+        let greater = before.iter().filter(|&&other| !beats(own, other)).count()
+            + after.iter().filter(|&&other| beats(other, own)).count();
+        hits += usize::from(greater < k);
+    }
+    Ok(hits as f64 / truth.len().max(1) as f64)
+}
+
 /// The class of each row: the column of its greatest value, the first of them where several are equal.
 /// `scores`: \[n, classes\], row-major: probabilities or logits, it makes no difference. A NaN is never the greatest;
 /// a row of nothing else counts as class 0.
@@ -46,8 +90,12 @@ pub fn argmax_rows<T: Copy + PartialOrd>(scores: &[T], classes: usize) -> Result
     Ok(scores.chunks_exact(classes).map(|row| argmax(row) as i32).collect())
 }
 
+/// Whether `a` is the greater, a NaN being less than any number.
+fn beats<T: Copy + PartialOrd>(a: T, b: T) -> bool {
+    a > b || (b.partial_cmp(&b).is_none() && a.partial_cmp(&a).is_some())
+}
+
 fn argmax<T: Copy + PartialOrd>(row: &[T]) -> usize {
-    let beats = |a: T, b: T| a > b || (b.partial_cmp(&b).is_none() && a.partial_cmp(&a).is_some());
     (1..row.len()).fold(0, |best, i| if beats(row[i], row[best]) { i } else { best })
 }
 
@@ -79,6 +127,37 @@ mod tests {
     fn a_torn_row_of_scores_is_an_error() {
         assert!(argmax_rows(&[1.0f32, 2.0, 3.0], 2).is_err());
         assert!(argmax_rows(&[1.0f32], 0).is_err());
+    }
+
+    #[test]
+    fn the_k_best_are_those_that_sorting_puts_first_and_the_best_one_is_the_argmax() -> Result<()> {
+        let nan = f64::NAN;
+        let rows = [[0.5, 0.5, 0.2, 0.9], [nan, 0.1, nan, 0.1], [nan; 4], [0.0, -0.0, f64::INFINITY, -1.0]];
+        for row in rows {
+            // By falling score, NaN last; a stable sort leaves equal ones in their order.
+            let mut order: Vec<usize> = (0..4).collect();
+            let key = |i: usize| if row[i].is_nan() { f64::NEG_INFINITY } else { row[i] };
+            order.sort_by(|&a, &b| key(b).partial_cmp(&key(a)).unwrap_or(std::cmp::Ordering::Equal));
+            for (place, &class) in order.iter().enumerate() {
+                for k in 1..6 {
+                    let found = top_k_accuracy(&[class as i32], &row, 4, k)?;
+                    assert_eq!(found == 1.0, place < k, "class {class} of {row:?}, k {k}");
+                }
+            }
+            assert_eq!(argmax_rows(&row, 4)?, [order[0] as i32], "{row:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn top_k_refuses_what_has_no_meaning() -> Result<()> {
+        let message = |r: Result<f64>| r.err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(message(top_k_accuracy(&[0], &[1.0, 2.0], 2, 0)).contains("found 0"));
+        assert!(message(top_k_accuracy(&[0, 1], &[1.0, 2.0], 2, 1)).contains("2 rows of 2 scores, found 2"));
+        assert!(message(top_k_accuracy(&[2], &[1.0, 2.0], 2, 1)).contains("0..2, found 2 in row 0"));
+        assert!(message(top_k_accuracy(&[-1], &[1.0, 2.0], 2, 1)).contains("found -1 in row 0"));
+        assert_eq!(top_k_accuracy::<f32>(&[], &[], 0, 1)?, 0.0);
+        Ok(())
     }
 
     #[test]

@@ -1,17 +1,18 @@
 //! A network small enough to follow by hand: softmax regression without bias, trained by SGD with momentum, in plain loops.
 
+use std::sync::Arc;
+
 use nn_core::matrix::InputRef;
-use nn_core::models::{BatchStats, NamedTensor};
+use nn_core::models::{Batch, Figures, NamedTensor, Ratio, Target};
 use nn_core::{Error, Result};
 use nn_train::Trainable;
 
 use crate::common::CLASSES;
 
-const LEARNING_RATE: f64 = 0.3;
 const MOMENTUM: f64 = 0.9;
 
-/// One call of `train_on_batch`: the first column of each row, which the tests fill with the row's number.
-pub(crate) type Batch = Vec<f64>;
+/// What was learnt from at once: the first column of each row, which the tests fill with the row's number.
+pub(crate) type Rows = Vec<f64>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
@@ -19,11 +20,22 @@ pub(crate) struct Linear {
     kernel: Vec<f64>,
     velocity: Vec<f64>,
     iterations: u64,
+    learning_rate: f64,
     answers: Vec<f64>,
+    names: Arc<[String]>,
     /// Every batch trained on.
-    pub(crate) trained: Vec<Batch>,
+    pub(crate) trained: Vec<Rows>,
+    /// The weights of every batch trained on, where it had any.
+    pub(crate) weighed: Vec<Vec<f64>>,
     /// The sizes of the batches tested and predicted.
     pub(crate) measured: Vec<usize>,
+}
+
+/// What is made of the one input, the one target and the weights.
+struct Parts<'a> {
+    rows: Vec<Vec<f64>>,
+    labels: &'a [i32],
+    weights: Vec<f64>,
 }
 
 impl Linear {
@@ -35,8 +47,11 @@ impl Linear {
             kernel,
             velocity,
             iterations: 0,
+            learning_rate: 0.3,
             answers: Vec::new(),
+            names: ["loss".to_owned(), "accuracy".to_owned()].into(),
             trained: Vec::new(),
+            weighed: Vec::new(),
             measured: Vec::new(),
         }
     }
@@ -47,6 +62,17 @@ impl Linear {
         rows
     }
 
+    fn parts<'a>(&self, batch: &Batch<'a, f64>) -> Result<Parts<'a>> {
+        let ([x], [Target::Classes(labels)]) = (&batch.inputs[..], &batch.targets[..]) else {
+            return Err(Error::invalid("expected one input and one target, of classes"));
+        };
+        if let Some(row) = labels.iter().position(|&label| label >= CLASSES as i32) {
+            return Err(Error::invalid(format_args!("row {row} is of class {}", labels[row])));
+        }
+        let weights = batch.weights.map_or(vec![1.0; labels.len()], <[f64]>::to_vec);
+        Ok(Parts { rows: self.rows(x), labels, weights })
+    }
+
     fn probabilities(&self, row: &[f64]) -> Vec<f64> {
         // The first column is the row's number, which is no feature.
         let logit = |c: usize| (1..self.inputs).map(|i| row[i] * self.kernel[i * CLASSES + c]).sum::<f64>();
@@ -54,75 +80,102 @@ impl Linear {
         e.iter().map(|v| v / e.iter().sum::<f64>()).collect()
     }
 
-    fn stats(&self, rows: &[Vec<f64>], labels: &[i32]) -> BatchStats {
-        let (mut loss, mut hits) = (0.0, 0);
-        for (row, &label) in rows.iter().zip(labels) {
+    fn figures(&self, parts: &Parts<'_>) -> Figures {
+        let (mut loss, mut hits) = (0.0, 0.0);
+        for ((row, &label), weight) in parts.rows.iter().zip(parts.labels).zip(&parts.weights) {
             let p = self.probabilities(row);
-            loss -= p[label as usize].ln();
-            hits += usize::from(p.iter().all(|&q| q <= p[label as usize]));
+            loss -= weight * p[label as usize].ln();
+            hits += f64::from(u8::from(p.iter().all(|&q| q <= p[label as usize])));
         }
-        let n = rows.len();
-        BatchStats { rows: n, loss: loss / n as f64, accuracy: hits as f64 / n as f64 }
+        let count = parts.rows.len() as f64;
+        Figures::new(&self.names, parts.rows.len(), [loss, hits].map(|sum| Ratio { sum, count }))
     }
 }
 
 impl Trainable<f64> for Linear {
-    fn classes(&self) -> usize {
-        CLASSES
+    fn figure_names(&self) -> Arc<[String]> {
+        Arc::clone(&self.names)
     }
 
-    fn train_on_batch(&mut self, x: InputRef<'_, f64>, labels: &[i32]) -> Result<BatchStats> {
-        let rows = self.rows(&x);
-        let stats = self.stats(&rows, labels);
+    fn check(&self, batch: &Batch<'_, f64>) -> Result<()> {
+        self.parts(batch).map(|_| ())
+    }
+
+    fn train_batch(&mut self, batch: &Batch<'_, f64>) -> Result<Figures> {
+        let parts = self.parts(batch)?;
+        let figures = self.figures(&parts);
         let mut gradient = vec![0.0; self.kernel.len()];
-        for (row, &label) in rows.iter().zip(labels) {
+        for ((row, &label), weight) in parts.rows.iter().zip(parts.labels).zip(&parts.weights) {
             for (c, p) in self.probabilities(row).into_iter().enumerate() {
-                let delta = p - f64::from(u8::from(c as i32 == label));
+                let delta = weight * (p - f64::from(u8::from(c as i32 == label)));
                 for i in 1..self.inputs {
-                    gradient[i * CLASSES + c] += delta * row[i] / rows.len() as f64;
+                    gradient[i * CLASSES + c] += delta * row[i] / parts.rows.len() as f64;
                 }
             }
         }
         for ((w, v), g) in self.kernel.iter_mut().zip(&mut self.velocity).zip(gradient) {
-            *v = MOMENTUM * *v - LEARNING_RATE * g;
+            *v = MOMENTUM * *v - self.learning_rate * g;
             *w += *v;
         }
         self.iterations += 1;
-        self.trained.push(rows.iter().map(|row| row[0]).collect());
-        Ok(stats)
+        self.trained.push(parts.rows.iter().map(|row| row[0]).collect());
+        self.weighed.extend(batch.weights.map(<[f64]>::to_vec));
+        Ok(figures)
     }
 
-    fn test_on_batch(&mut self, x: InputRef<'_, f64>, labels: &[i32]) -> Result<BatchStats> {
-        self.measured.push(x.rows());
-        Ok(self.stats(&self.rows(&x), labels))
+    fn test_batch(&mut self, batch: &Batch<'_, f64>) -> Result<Figures> {
+        let parts = self.parts(batch)?;
+        self.measured.push(parts.rows.len());
+        Ok(self.figures(&parts))
     }
 
-    fn predict_on_batch(&mut self, x: InputRef<'_, f64>) -> Result<&[f64]> {
+    fn predict_batch(&mut self, inputs: &[InputRef<'_, f64>]) -> Result<Vec<&[f64]>> {
+        let [x] = inputs else { return Err(Error::invalid("expected one input")) };
         self.measured.push(x.rows());
-        self.answers = self.rows(&x).iter().flat_map(|row| self.probabilities(row)).collect();
-        Ok(&self.answers)
+        self.answers = self.rows(x).iter().flat_map(|row| self.probabilities(row)).collect();
+        Ok(vec![&self.answers])
+    }
+
+    fn learning_rate(&self) -> Option<f64> {
+        Some(self.learning_rate)
+    }
+
+    fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
+        self.learning_rate = rate;
+        Ok(())
+    }
+
+    fn weights(&self) -> Vec<NamedTensor<f64>> {
+        vec![tensor("dense/kernel", &self.kernel)]
+    }
+
+    fn set_weights(&mut self, weights: &[NamedTensor<f64>]) -> Result<()> {
+        let [kernel] = weights else { return Err(Error::invalid("expected a kernel")) };
+        self.kernel.clone_from(&kernel.values);
+        Ok(())
     }
 
     fn state(&self) -> Vec<NamedTensor<f64>> {
-        let tensor = |name: &str, values: &[f64]| NamedTensor {
-            name: name.into(),
-            dims: vec![values.len()],
-            values: values.to_vec(),
-        };
         vec![
             tensor("dense/kernel", &self.kernel),
             tensor("sgd/iterations", &[self.iterations as f64]),
+            tensor("sgd/learning_rate", &[self.learning_rate]),
             tensor("sgd/velocity", &self.velocity),
         ]
     }
 
     fn set_state(&mut self, state: &[NamedTensor<f64>]) -> Result<()> {
-        let [kernel, iterations, velocity] = state else {
-            return Err(Error::invalid("expected kernel, iterations and velocity"));
+        let [kernel, iterations, learning_rate, velocity] = state else {
+            return Err(Error::invalid("expected kernel, iterations, learning rate and velocity"));
         };
         self.kernel.clone_from(&kernel.values);
         self.iterations = iterations.values[0] as u64;
+        self.learning_rate = learning_rate.values[0];
         self.velocity.clone_from(&velocity.values);
         Ok(())
     }
+}
+
+fn tensor(name: &str, values: &[f64]) -> NamedTensor<f64> {
+    NamedTensor { name: name.into(), dims: vec![values.len()], values: values.to_vec() }
 }
