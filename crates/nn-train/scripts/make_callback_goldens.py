@@ -1,7 +1,7 @@
 """Writes tests/golden/callbacks.json: series of figures, and what Keras' own callbacks do as they see them.
 
-    pip install keras==3.15.1 numpy
-    KERAS_BACKEND=numpy python scripts/make_callback_goldens.py
+    pip install keras==3.15.1 jax
+    KERAS_BACKEND=jax python scripts/make_callback_goldens.py
 
 The callbacks are driven by hand, epoch by epoch, over a model that does nothing but remember what they do to it.
 """
@@ -54,18 +54,22 @@ def drive(callback, monitor, series, first):
 
 
 def series(rng):
-    """Mostly falling, with plateaus, ties, steps of exactly min_delta and, now and then, a NaN or an infinity."""
+    """Mostly falling, with plateaus, ties, steps of exactly min_delta and, now and then, a NaN or an infinity.
+
+    The first that is looked at is no NaN: to Keras nothing is better than that, to us any number is.
+    """
     values, value = [], 8.0
     for _ in range(rng.randrange(1, 16)):
         value += rng.choice([-2.0, -1.0, -0.25, -0.25, 0.0, 0.0, 0.25, 0.5, 1.0])
-        values.append(rng.choice([math.nan, math.inf]) if rng.random() < 0.05 else value)
+        odd = math.nan if len(values) > 2 and rng.random() < 0.5 else math.inf
+        values.append(odd if rng.random() < 0.08 else value)
     return values
 
 
 def main():
     rng = random.Random(7)
     stopping, plateaus = [], []
-    for _ in range(300):
+    for _ in range(150):
         mode = rng.choice(["min", "max"])
         values = [v if mode == "min" else -v for v in series(rng)]
         first = rng.choice([0, 0, 0, 3])
@@ -80,7 +84,7 @@ def main():
         callback = EarlyStopping("figure", restore_best_weights=True, **options)
         epochs, restored, _ = drive(callback, "figure", values, first)
         stopping.append({"values": values, "first": first, **options, "epochs": epochs, "restored": restored})
-    for _ in range(300):
+    for _ in range(150):
         mode = rng.choice(["min", "max"])
         values = [v if mode == "min" else -v for v in series(rng)]
         # Factors and bounds are powers of two: Keras compares in float32.

@@ -9,7 +9,8 @@ use crate::{Callback, EpochEnd, Flow, Result, TrainBegin, TrainEnd, Trainable};
 
 /// Stops when a figure has not improved for more than `patience` epochs, as `keras.callbacks.EarlyStopping` does.
 ///
-/// After each epoch from `start_from` on: an improvement is a value better than the best so far by more than `min_delta`.
+/// After each epoch from `start_from` on: an improvement is a value better than the best so far by more than `min_delta`;
+/// the first always is.
 /// Epochs since then are counted; an improvement ends the count only if the value is also better than the `baseline`,
 /// where there is one. Training stops at an epoch without improvement where the count has reached `patience`, though never
 /// after the very first epoch. So a patience of 0 and of 1 both stop at the first epoch that is no better.
@@ -117,12 +118,9 @@ impl<T: Scalar> Callback<T> for EarlyStopping<T> {
         };
         self.waited += 1;
         let improved = self.monitor.improved(current);
-        // The first epoch looked at is the best so far, even if it is NaN.
-        if improved || self.best_epoch.is_none() {
+        if improved {
             self.best_epoch = Some(epoch.epoch);
             self.best_weights = self.restore.then(|| network.weights());
-        }
-        if improved {
             if self.baseline.is_none_or(|baseline| self.monitor.improves(current, baseline)) {
                 self.waited = 0;
             }

@@ -109,7 +109,7 @@ impl<T: Scalar> Callback<T> for ModelCheckpoint {
     fn on_train_begin(&mut self, train: &TrainBegin<'_>, _: &mut dyn Trainable<T>) -> Result<()> {
         if let Some(monitor) = &mut self.best {
             monitor.begin(NAME, train)?;
-            monitor.best = self.threshold.unwrap_or(monitor.best);
+            monitor.best = self.threshold;
         } else if self.threshold.is_some() {
             return Err(Error::invalid(format_args!(
                 "{NAME}: a threshold is for the best epochs; expected best(…) too"

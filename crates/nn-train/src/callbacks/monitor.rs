@@ -28,14 +28,14 @@ pub(crate) struct Monitor {
     pub(crate) mode: Mode,
     /// What a change must exceed to be an improvement; not negative.
     pub(crate) min_delta: f64,
-    /// The best value so far.
-    pub(crate) best: f64,
+    /// The best value so far; none before the first.
+    pub(crate) best: Option<f64>,
     falls: bool,
 }
 
 impl Monitor {
     pub(crate) fn new(name: impl Into<String>, min_delta: f64) -> Self {
-        Self { name: name.into(), mode: Mode::Auto, min_delta, best: f64::NAN, falls: true }
+        Self { name: name.into(), mode: Mode::Auto, min_delta, best: None, falls: true }
     }
 
     /// Finds the figure and the way it gets better, and forgets the best value. `callback`: whose messages these are.
@@ -70,7 +70,7 @@ impl Monitor {
                 )));
             }
         };
-        self.best = if self.falls { f64::INFINITY } else { f64::NEG_INFINITY };
+        self.best = None;
         Ok(())
     }
 
@@ -79,11 +79,16 @@ impl Monitor {
         if self.falls { value + self.min_delta < reference } else { value - self.min_delta > reference }
     }
 
-    /// Whether `value` is better than the best so far, and is the best from now on.
+    /// Whether `value` is better than the best so far, and is the best from now on. The first value is, whatever it is; should
+    /// it be NaN, so is the first number (in Keras nothing is better than NaN, so that nothing could be the best any more).
     pub(crate) fn improved(&mut self, value: f64) -> bool {
-        let improves = self.improves(value, self.best);
+        let improves = match self.best {
+            None => true,
+            Some(best) if best.is_nan() => !value.is_nan(),
+            Some(best) => self.improves(value, best),
+        };
         if improves {
-            self.best = value;
+            self.best = Some(value);
         }
         improves
     }
@@ -124,7 +129,7 @@ mod tests {
             let monitor = begun(name, mode, 0.0)?;
             assert_eq!(monitor.improves(1.0, 2.0), falls, "{name}");
             assert_eq!(monitor.improves(2.0, 1.0), !falls, "{name}");
-            assert!(!monitor.improves(1.0, 1.0) && monitor.improves(1.0, monitor.best), "{name}");
+            assert!(!monitor.improves(1.0, 1.0), "{name}");
         }
         Ok(())
     }
@@ -157,7 +162,15 @@ mod tests {
         let mut rising = begun("val_accuracy", Mode::Auto, 0.25)?;
         let improved: Vec<bool> = [0.25, 0.5, 0.75, f64::NAN].map(|value| rising.improved(value)).into();
         assert_eq!(improved, [true, false, true, false]);
-        assert_eq!(rising.best, 0.75);
+        assert_eq!(rising.best, Some(0.75));
+        Ok(())
+    }
+
+    #[test]
+    fn the_first_value_is_the_best_so_far_and_a_nan_gives_way_to_a_number() -> Result<()> {
+        let mut monitor = begun("loss", Mode::Auto, 1.0)?;
+        let values = [f64::NAN, f64::NAN, f64::INFINITY, 5.0, 4.5, 3.5];
+        assert_eq!(values.map(|value| monitor.improved(value)), [true, false, true, true, false, true]);
         Ok(())
     }
 }

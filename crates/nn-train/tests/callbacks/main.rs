@@ -1,0 +1,10 @@
+//! The callbacks that come with the crate.
+
+mod checkpoints;
+mod keras;
+mod logs;
+mod rates;
+mod scripted;
+mod stops;
+
+type TestResult = Result<(), Box<dyn std::error::Error>>;
