@@ -133,7 +133,7 @@ impl Case {
             test: Some(Dataset::new(test.x(), test.labels()).expect("images and labels")),
             ..FitData::new(Dataset::new(train.x(), train.labels()).expect("images and labels"))
         };
-        let history = fit(&mut network, &data, &options, &mut []).expect("training");
+        let history = fit(&mut network, &data, &options, &mut []).expect("training").history;
         let history = history.iter().map(|(name, values)| (name.to_owned(), values.to_vec())).collect();
 
         let probabilities = predict(&mut network, test.x()).expect("predictions");

@@ -351,3 +351,35 @@ fn the_figures_can_go_to_standard_output() -> TestResult {
     assert_eq!(record["history"]["loss"].as_array().map(Vec::len), Some(8));
     Ok(())
 }
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_after_the_batch_saves_and_says_so() -> TestResult {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::process::{Command, Stdio};
+    let small = Small::new()?;
+    let (data, json, save) = (small.path("data"), small.path("run.json"), small.path("w.safetensors"));
+    let args = small.args(&["--epochs", "4000000000", "--json", &json, "--save", &save], &data);
+    let mut run = command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut lines = BufReader::new(run.stdout.take().ok_or("no pipe")?).lines();
+    for line in lines.by_ref() {
+        if line?.starts_with("epoch ") {
+            break;
+        }
+    }
+    assert!(Command::new("kill").args(["-INT", &run.id().to_string()]).status()?.success());
+    let rest: Vec<String> = lines.collect::<Result<_, _>>()?;
+    let mut stderr = String::new();
+    run.stderr.take().ok_or("no pipe")?.read_to_string(&mut stderr)?;
+    assert_eq!(run.wait()?.code(), Some(1));
+    assert!(rest.iter().any(|line| line.starts_with("Classification report")), "it reports");
+    let last = stderr.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: interrupted after ") && last.ends_with(" is saved"), "{stderr}");
+    assert!(last.contains(" of epoch ") || last.contains(" after epoch "), "{stderr}");
+    let record: Value = serde_json::from_slice(&fs::read(json)?)?;
+    let epochs = record["history"]["loss"].as_array().map_or(0, Vec::len);
+    let shown = 1 + rest.iter().filter(|line| line.starts_with("epoch ")).count();
+    assert_eq!(epochs, shown, "whole epochs are recorded, each as it was shown");
+    assert_eq!(read_weights::<f32>(Path::new(&save))?.len(), 4);
+    Ok(())
+}

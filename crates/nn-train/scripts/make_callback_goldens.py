@@ -1,4 +1,4 @@
-"""Writes tests/golden/callbacks.json: series of figures, and what Keras' own callbacks do as they see them.
+"""Writes tests/callbacks/keras.json: series of figures, and what Keras' own callbacks do as they see them.
 
     pip install keras==3.15.1 jax
     KERAS_BACKEND=jax python scripts/make_callback_goldens.py
@@ -13,7 +13,7 @@ import random
 import keras
 from keras.callbacks import EarlyStopping, ReduceLROnPlateau
 
-OUT = pathlib.Path(__file__).parent.parent / "tests" / "golden" / "callbacks.json"
+OUT = pathlib.Path(__file__).parent.parent / "tests" / "callbacks" / "keras.json"
 
 
 class Optimizer:

@@ -93,7 +93,7 @@ fn train<T: Scalar>(
                 flow = Flow::Stop;
             }
         }
-        if flow == Flow::Stop {
+        if flow == Flow::Stop && epoch + 1 < epochs {
             return Ok(Ending::StoppedAfter { epoch });
         }
     }

@@ -81,9 +81,9 @@ pub struct Fitted {
 /// How training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// With the last epoch that was asked for.
+    /// With the last epoch that was asked for, whether or not a callback would have stopped there too.
     Finished,
-    /// After this epoch, because a callback asked for it.
+    /// After this epoch and before the last one, because a callback asked for it.
     StoppedAfter {
         /// The last epoch, counted from 0.
         epoch: usize,

@@ -61,6 +61,7 @@ impl TrainConfig {
             shuffle: args.shuffle || !args.no_shuffle,
             seed: args.seed,
             validation_split: args.validation_split,
+            class_weights: Vec::new(),
         };
         let available = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Ok(Self {

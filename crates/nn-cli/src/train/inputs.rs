@@ -57,6 +57,11 @@ impl<T: Scalar> Inputs<T> {
         self.test.dataset()
     }
 
+    /// The classes of the test examples.
+    pub(crate) fn test_labels(&self) -> &[i32] {
+        &self.test.labels
+    }
+
     /// `dense` or `sparse`.
     pub(crate) fn form(&self) -> &'static str {
         match self.train.pixels {

@@ -2,6 +2,7 @@
 
 mod config;
 mod inputs;
+mod interrupt;
 mod mistakes;
 mod model;
 mod optimizer;
@@ -12,8 +13,9 @@ use std::time::Instant;
 
 use nn_core::Scalar;
 use nn_core::exec::SessionOptions;
+use nn_train::callbacks::Interrupt;
 use nn_train::metrics::{ClassificationReport, ConfusionMatrix, argmax_rows};
-use nn_train::{FitData, fit, predict};
+use nn_train::{Ending, FitData, Fitted, Trainable, predict};
 
 use self::config::TrainConfig;
 use self::inputs::Inputs;
@@ -50,9 +52,12 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let environment = Environment::new(network.session().description(), network.session().threads(), config);
     screen.print(introduction(config, &data, &inputs, &environment, screen.style)?);
     let test = inputs.test()?;
-    let fit_data = FitData { test: (test.rows() > 0).then_some(test), ..FitData::new(inputs.train()?) };
+    let fit_data =
+        FitData { test: (test.rows() > 0).then_some(test.clone()), ..FitData::new(inputs.train()?) };
+    let mut interrupt = Interrupt::new(interrupt::on_ctrl_c(config.quiet)?);
     let mut progress = Progress::new(screen, config.quiet, outputs.is_empty());
-    let history = fit(&mut network, &fit_data, &config.fit, &mut [&mut progress])?;
+    let fitted = network.fit(&fit_data, &config.fit, &mut [&mut progress, &mut interrupt])?;
+    let Fitted { history, ending } = fitted;
     let times = progress.finish();
     if screen.is_closed() && outputs.is_empty() {
         return Ok(());
@@ -60,7 +65,7 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
 
     let answers = predict(&mut network, test.x())?;
     let predicted = argmax_rows(&answers, data.class_count())?;
-    let matrix = ConfusionMatrix::from_labels(test.labels(), &predicted, data.class_count())?;
+    let matrix = ConfusionMatrix::from_labels(inputs.test_labels(), &predicted, data.class_count())?;
     let report = ClassificationReport::new(&matrix);
     let record = Record {
         history: &history,
@@ -94,7 +99,26 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
         ),
     ];
     screen.print(summary.join("\n"));
-    Ok(())
+    match interrupted_in(ending).filter(|_| interrupt.is_set()) {
+        Some(place) => {
+            let epochs = config.fit.epochs;
+            let kept = if outputs.is_empty() { "" } else { "; what was trained until then is saved" };
+            Err(Failure::other(format_args!("interrupted {place} of {epochs}{kept}")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where training ended, if it was before its end.
+fn interrupted_in(ending: Ending) -> Option<String> {
+    match ending {
+        Ending::Finished => None,
+        Ending::StoppedAfter { epoch } => Some(format!("after epoch {}", epoch + 1)),
+        Ending::StoppedWithin { epoch, batches } => {
+            let unit = if batches == 1 { "batch" } else { "batches" };
+            Some(format!("after {batches} {unit} of epoch {}", epoch + 1))
+        }
+    }
 }
 
 /// What is about to happen, in a few lines.

@@ -5,8 +5,8 @@ use crate::{Error, Result, TrainBegin};
 /// Which way a figure gets better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// As its name says: what ends in `loss`, `error`, `mse` or `mae` falls, what ends in `accuracy`, `precision`,
-    /// `recall` or `auc` rises. Another name is an error that asks for one of the other two.
+    /// As its name says: what ends in `loss`, `error` or `crossentropy` falls, what ends in `accuracy`, `precision` or `recall`
+    /// rises, with or without the number of a class behind it. Another name is an error that asks for one of the other two.
     #[default]
     Auto,
     /// The smaller, the better.
@@ -16,8 +16,8 @@ pub enum Mode {
 }
 
 /// The last parts of names that say which way is better.
-const FALLING: [&str; 5] = ["loss", "error", "mse", "mae", "crossentropy"];
-const RISING: [&str; 7] = ["accuracy", "acc", "precision", "recall", "f1", "auc", "f1_score"];
+const FALLING: [&str; 3] = ["loss", "error", "crossentropy"];
+const RISING: [&str; 3] = ["accuracy", "precision", "recall"];
 
 /// A figure, which way it gets better, and by how much it must to count.
 #[derive(Debug, Clone)]
@@ -53,11 +53,11 @@ impl Monitor {
                 self.min_delta
             )));
         }
-        let ends_in = |parts: &[&str]| {
-            parts.iter().any(|part| {
-                name.strip_suffix(part).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
-            })
+        let kind = match name.rsplit_once('_') {
+            Some((kind, class)) if class.bytes().all(|byte| byte.is_ascii_digit()) => kind,
+            _ => name,
         };
+        let ends_in = |kinds: &[&str]| kinds.contains(&kind.rsplit('_').next().unwrap_or(kind));
         self.falls = match self.mode {
             Mode::Min => true,
             Mode::Max => false,
@@ -99,8 +99,8 @@ mod tests {
     use super::*;
 
     fn begun(name: &str, mode: Mode, min_delta: f64) -> Result<Monitor> {
-        let figures =
-            ["loss", "val_loss", "val_accuracy", "digit_top_5_accuracy", "glossy"].map(str::to_owned);
+        let figures = ["loss", "val_loss", "val_accuracy", "digit_top_5_accuracy", "recall_7", "glossy"]
+            .map(str::to_owned);
         let train = TrainBegin {
             initial_epoch: 0,
             epochs: 1,
@@ -122,6 +122,7 @@ mod tests {
             ("loss", Mode::Auto, true),
             ("val_accuracy", Mode::Auto, false),
             ("digit_top_5_accuracy", Mode::Auto, false),
+            ("recall_7", Mode::Auto, false),
             ("val_accuracy", Mode::Min, true),
             ("val_loss", Mode::Max, false),
             ("glossy", Mode::Max, false),
@@ -142,7 +143,7 @@ mod tests {
                 Mode::Auto,
                 0.0,
                 "early stopping: no figure is named \"val_los\"; there are loss, val_loss, val_accuracy, \
-                 digit_top_5_accuracy, glossy",
+                 digit_top_5_accuracy, recall_7, glossy",
             ),
             ("glossy", Mode::Auto, 0.0, "expected Mode::Min or Mode::Max"),
             ("loss", Mode::Auto, -0.5, "found -0.5"),

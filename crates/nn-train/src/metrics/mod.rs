@@ -24,9 +24,9 @@ pub fn accuracy(truth: &[i32], predicted: &[i32]) -> Result<f64> {
     Ok(hits as f64 / truth.len().max(1) as f64)
 }
 
-/// The share of rows whose class is among the `k` of the greatest scores; 0 for no rows at all. `scores`: \[n, classes\],
-/// row-major. Of equal scores the first counts as the greater and a NaN never does, as in [`argmax_rows`], so that k = 1
-/// gives the [`accuracy`] of its answer; a `k` of all classes or more gives 1.
+/// The share of rows whose class is among the `k` greatest scores: fewer than `k` are greater than its own. 0 for no rows at
+/// all. `scores`: \[n, classes\], row-major. As in Keras and in [`nn_core::metrics::Metric::TopK`], equal scores all count, and a
+/// class whose score is NaN is never among them.
 ///
 /// # Errors
 /// If `scores` is not one row of `classes` for each class in `truth`, one of those is not in `0 .. classes`, or `k` is 0.
@@ -60,10 +60,10 @@ pub fn top_k_accuracy<T: Copy + PartialOrd>(
                 "top-k accuracy: expected a class in 0..{classes}, found {label} in row {i}"
             )));
         };
-        let (own, before, after) = (row[class], &row[..class], &row[class + 1..]);
-        let greater = before.iter().filter(|&&other| !beats(own, other)).count()
-            + after.iter().filter(|&&other| beats(other, own)).count();
-        hits += usize::from(greater < k);
+        let own = row[class];
+        let greater = row.iter().filter(|&&other| other > own).count();
+        let is_number = own.partial_cmp(&own).is_some();
+        hits += usize::from(is_number && greater < k);
     }
     Ok(hits as f64 / truth.len().max(1) as f64)
 }
@@ -90,12 +90,8 @@ pub fn argmax_rows<T: Copy + PartialOrd>(scores: &[T], classes: usize) -> Result
     Ok(scores.chunks_exact(classes).map(|row| argmax(row) as i32).collect())
 }
 
-/// Whether `a` is the greater, a NaN being less than any number.
-fn beats<T: Copy + PartialOrd>(a: T, b: T) -> bool {
-    a > b || (b.partial_cmp(&b).is_none() && a.partial_cmp(&a).is_some())
-}
-
 fn argmax<T: Copy + PartialOrd>(row: &[T]) -> usize {
+    let beats = |a: T, b: T| a > b || (b.partial_cmp(&b).is_none() && a.partial_cmp(&a).is_some());
     (1..row.len()).fold(0, |best, i| if beats(row[i], row[best]) { i } else { best })
 }
 
@@ -130,22 +126,20 @@ mod tests {
     }
 
     #[test]
-    fn the_k_best_are_those_that_sorting_puts_first_and_the_best_one_is_the_argmax() -> Result<()> {
-        let nan = f64::NAN;
-        let rows = [[0.5, 0.5, 0.2, 0.9], [nan, 0.1, nan, 0.1], [nan; 4], [0.0, -0.0, f64::INFINITY, -1.0]];
-        for row in rows {
-            // By falling score, NaN last; a stable sort leaves equal ones in their order.
-            let mut order: Vec<usize> = (0..4).collect();
-            let key = |i: usize| if row[i].is_nan() { f64::NEG_INFINITY } else { row[i] };
-            order.sort_by(|&a, &b| key(b).partial_cmp(&key(a)).unwrap_or(std::cmp::Ordering::Equal));
-            for (place, &class) in order.iter().enumerate() {
-                for k in 1..6 {
+    fn the_k_best_are_those_that_sorting_puts_first_with_all_that_equal_the_last_of_them() -> Result<()> {
+        for row in [[0.5, 0.5, 0.2, 0.9], [0.0, -0.0, f64::INFINITY, -1.0], [4.0, 3.0, 2.0, 1.0], [0.25; 4]] {
+            let mut falling = row;
+            falling.sort_by(|a, b| b.total_cmp(a));
+            for k in 1..6usize {
+                let least = falling[k.min(4) - 1];
+                for (class, &score) in row.iter().enumerate() {
                     let found = top_k_accuracy(&[class as i32], &row, 4, k)?;
-                    assert_eq!(found == 1.0, place < k, "class {class} of {row:?}, k {k}");
+                    assert_eq!(found == 1.0, score >= least, "class {class} of {row:?}, k {k}");
                 }
             }
-            assert_eq!(argmax_rows(&row, 4)?, [order[0] as i32], "{row:?}");
         }
+        let nan = f64::NAN;
+        assert_eq!(top_k_accuracy(&[0, 1], &[nan, 0.0, nan, 0.0], 2, 1)?, 0.5, "no NaN is among the best");
         Ok(())
     }
 
