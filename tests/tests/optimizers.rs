@@ -234,6 +234,15 @@ fn gradients_are_clipped_by_value_by_norm_and_by_the_norm_of_all() -> Result<()>
 }
 
 #[test]
+fn gradients_that_are_short_enough_are_not_touched() -> Result<()> {
+    let gradients = [vec![0.1, -0.2, 1.0 / 3.0], vec![0.0], vec![-0.7]];
+    for clipping in [Clipping::Value(0.7), Clipping::Norm(0.7), Clipping::GlobalNorm(0.9)] {
+        assert_eq!(limited(clipping, &gradients)?, gradients, "{clipping:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_norm_that_is_not_finite_spoils_all_gradients_rather_than_hide() -> Result<()> {
     for bad in [f64::INFINITY, f64::NAN, 1e200] {
         let found = limited(Clipping::GlobalNorm(1.0), &[vec![bad, 1.0], vec![2.0]])?;

@@ -17,9 +17,9 @@ use crate::graph::{Graph, Node};
 pub enum Clipping {
     /// Every element lies within ± c: g ← min(max(g, −c), c).
     Value(f64),
-    /// The gradient of each variable has a norm of c or less: g ← g c / max(‖g‖, c).
+    /// The gradient of each variable has a norm of c or less: g ← g · (c / max(‖g‖, c)).
     Norm(f64),
-    /// All gradients together have a norm of c or less: with n = √Σ ‖gᵢ‖², gᵢ ← gᵢ c min(1/n, 1/c). If n is not
+    /// All gradients together have a norm of c or less: with n = √Σ ‖gᵢ‖², gᵢ ← gᵢ · (c / max(n, c)). If n is not
     /// finite, all gradients become NaN rather than some of them 0.
     GlobalNorm(f64),
 }
@@ -57,13 +57,12 @@ impl Clipping {
                 let limited = gradients.iter().map(|&gradient| {
                     let squares = sum_of_squares(g, gradient)?;
                     let norm = g.sqrt(squares)?;
-                    let divisor = g.maximum(norm, limit)?;
-                    let scaled = g.mul(gradient, limit)?;
-                    g.div(scaled, divisor)
+                    let factor = shrinking(g, norm, limit)?;
+                    g.mul(gradient, factor)
                 });
                 limited.collect()
             }
-            Self::GlobalNorm(c) => {
+            Self::GlobalNorm(_) => {
                 let Some((&first, others)) = gradients.split_first() else { return Ok(Vec::new()) };
                 let mut total = sum_of_squares(g, first)?;
                 for &gradient in others {
@@ -71,10 +70,7 @@ impl Clipping {
                     total = g.add(total, squares)?;
                 }
                 let norm = g.sqrt(total)?;
-                let (one, most) = (g.scalar(1.0), g.scalar(1.0 / c));
-                let inverse = g.div(one, norm)?;
-                let least = g.minimum(inverse, most)?;
-                let factor = g.mul(limit, least)?;
+                let factor = shrinking(g, norm, limit)?;
                 // 0 of a finite norm, NaN of any other.
                 let nothing = g.sub(norm, norm)?;
                 let factor = g.add(factor, nothing)?;
@@ -82,6 +78,13 @@ impl Clipping {
             }
         }
     }
+}
+
+/// c / max(norm, c): exactly 1 where nothing is too long. A factor, so that the gradients are gone over once, in the pass
+/// that follows them.
+fn shrinking(g: &mut Graph, norm: Node, limit: Node) -> Result<Node> {
+    let divisor = g.maximum(norm, limit)?;
+    g.div(limit, divisor)
 }
 
 fn sum_of_squares(g: &mut Graph, x: Node) -> Result<Node> {
