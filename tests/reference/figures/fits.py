@@ -1,5 +1,7 @@
 """`fit` as a whole: its history, its weights, and what the model predicts afterwards."""
 
+import math
+
 import numpy as np
 
 from . import tape
@@ -64,7 +66,7 @@ def functional(data=None) -> Reference:
             keras.optimizers.SGD(lr, momentum=momentum),
             loss={"class": sparse(), "value": keras.losses.MeanSquaredError()},
             loss_weights=loss_weights,
-            metrics={"class": ["accuracy"], "value": ["mae"]},
+            metrics={"class": ["accuracy"], "value": ["mean_absolute_error"]},
         )
         x, y = {n: data[n] for n in ("a", "b")}, {n: data[n] for n in ("class", "value")}
         history = model.fit(
@@ -95,11 +97,11 @@ def functional(data=None) -> Reference:
                 "class_loss": one.data,
                 "value_loss": two.data,
                 "class_accuracy": (logits.data.argmax(axis=1) == classes).mean(),
-                "value_mae": np.abs(value.data - wanted).mean(),
+                "value_mean_absolute_error": np.abs(value.data - wanted).mean(),
             }
             return loss, figures
 
-        sgd, kept, all_rows = Sgd(data["weights"], lr, momentum), round(40 * (1 - split)), np.arange(40)
+        sgd, kept, all_rows = Sgd(data["weights"], lr, momentum), math.floor(40 * (1 - split)), np.arange(40)
         table = []
         for _ in range(epochs):
             train, validation = Means(), Means()
@@ -157,13 +159,7 @@ def weighted(data=None) -> Reference:
             ]
         )
         set_weights(model, data["weights"])
-        accuracy = keras.metrics.SparseCategoricalAccuracy
-        model.compile(
-            keras.optimizers.SGD(lr),
-            sparse(),
-            metrics=[accuracy(name="accuracy")],
-            weighted_metrics=[accuracy(name="weighted_accuracy")],
-        )
+        model.compile(keras.optimizers.SGD(lr), sparse(), metrics=["accuracy"])
         by = (
             {"class_weight": dict(enumerate(class_weights))}
             if kind == "class"
@@ -182,38 +178,34 @@ def weighted(data=None) -> Reference:
         return {"history": {n: np.array(v) for n, v in history.items()}, "weights": get_weights(model)}
 
     def with_numpy(kind, epochs, split):
-        all_weights = np.array(class_weights)[data["classes"]] if kind == "class" else data["sample_weights"]
-        sgd, kept, all_rows = Sgd(data["weights"], lr), round(38 * (1 - split)), np.arange(38)
+        sgd, kept, all_rows = Sgd(data["weights"], lr), math.floor(38 * (1 - split)), np.arange(38)
+        row_weights = np.array(data["sample_weights"])
+        if kind == "class":
+            row_weights = np.array(class_weights)[data["classes"]]
+            row_weights[kept:] = 1.0
 
         def loss_of(v, rows):
             hidden = dense(tape.Value(data["x"][rows]), v, "hidden", tape.relu)
             logits = dense(hidden, v, "output")
-            loss = tape.cross_entropy(logits, data["classes"][rows], all_weights[rows])
-            return loss, logits.data.argmax(axis=1) == data["classes"][rows]
-
-        def record(means, rows, loss, hits):
-            w = all_weights[rows]
-            means.add(len(rows), loss=float(loss), accuracy=hits.mean())
-            means.add(w.sum(), weighted_accuracy=(w * hits).sum() / w.sum())
+            loss = tape.cross_entropy(logits, data["classes"][rows], row_weights[rows])
+            return loss, {"loss": loss.data, "accuracy": (logits.data.argmax(axis=1) == data["classes"][rows]).mean()}
 
         table = []
         for _ in range(epochs):
             train, validation = Means(), Means()
             for rows in batches(kept):
-                record(train, rows, *sgd.step(lambda v: loss_of(v, rows)))
+                train.add(len(rows), **sgd.step(lambda v: loss_of(v, rows))[1])
             v = {name: tape.Value(w) for name, w in sgd.weights.items()}
             for rows in [all_rows[kept:][r] for r in batches(38 - kept)]:
-                loss, hits = loss_of(v, rows)
-                record(validation, rows, loss.data, hits)
+                validation.add(len(rows), **loss_of(v, rows)[1])
             table.append({**train.result(), **(validation.result("val_") if split else {})})
         return {"history": history_of(table), "weights": sgd.weights}
 
     about = (
         "Dense(5, relu) `hidden`, Dense(3) `output`, sparse softmax cross-entropy from logits, SGD, batches of 8 "
         "in order. A batch's loss is the sum of weight times loss divided by its rows, an epoch's the mean over "
-        "its batches weighted by their rows. `accuracy` knows no weights; `weighted_accuracy` is the sum of the "
-        "weights of what is right over the weights' sum. With a validation split, the rows held back keep their "
-        "weights."
+        "its batches weighted by their rows; the accuracy knows no weights. Rows that a validation split holds "
+        "back keep their sample weights, but class weights are for training alone."
     )
     cases = [
         Case(
@@ -224,6 +216,7 @@ def weighted(data=None) -> Reference:
         )
         for name, kind, epochs, split, classes in [
             ("class weights", "class", 1, 0.0, class_weights),
+            ("class weights, validation", "class", 2, 0.25, class_weights),
             ("sample weights", "sample", 1, 0.0, None),
             ("sample weights, validation", "sample", 2, 0.25, None),
         ]
