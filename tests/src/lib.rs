@@ -8,3 +8,4 @@ pub mod gradcheck;
 pub mod levels;
 pub mod plain;
 pub mod random;
+pub mod reference;
