@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nn_core::backend::Backend;
-use nn_core::models::NamedTensor;
+use nn_core::matrix::{InputRef, MatRef};
+use nn_core::models::{NamedTensor, Network};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
@@ -85,6 +86,11 @@ impl Array {
         Self { dims: self.dims[1..].to_vec(), values: self.values[i * size..(i + 1) * size].to_vec() }
     }
 
+    /// The rows of a matrix.
+    pub fn matrix(&self) -> InputRef<'_, f64> {
+        InputRef::dense(MatRef::new(&self.values, self.dims[0], self.cols()).expect("a matrix"))
+    }
+
     /// Panics unless `found` are these numbers, within [`TOLERANCE`].
     pub fn assert_met(&self, context: &str, found: &[f64]) {
         assert_close(context, found, &self.values, TOLERANCE);
@@ -101,14 +107,15 @@ pub fn assert_weights_met(context: &str, found: &[NamedTensor<f64>], expected: &
     }
 }
 
-/// The tensors `like` with the values of the file's weights.
-pub fn values_for(like: &[NamedTensor<f64>], weights: &Weights) -> Vec<NamedTensor<f64>> {
-    let value = |tensor: &NamedTensor<f64>| NamedTensor {
-        name: tensor.name.clone(),
-        dims: tensor.dims.clone(),
-        values: weights[local(&tensor.name)].values.clone(),
-    };
-    like.iter().map(value).collect()
+/// Gives a network the file's weights.
+///
+/// # Errors
+/// If they don't fit the network.
+pub fn begin_with(network: &mut Network<f64>, weights: &Weights) -> nn_core::Result<()> {
+    let value =
+        |like: NamedTensor<f64>| NamedTensor { values: weights[local(&like.name)].values.clone(), ..like };
+    let values: Vec<_> = network.weights().into_iter().map(value).collect();
+    network.set_weights(&values)
 }
 
 /// `layer/kernel` of `model/layer/kernel`.
