@@ -80,6 +80,9 @@ struct NormalisedRows {
 #[derive(Debug, Deserialize)]
 struct Normalised {
     lr: f64,
+    /// The first so many.
+    rows: usize,
+    /// Some fit one shard of the engine's, some don't.
     batch_size: usize,
     momentum: f64,
     epsilon: f64,
@@ -99,7 +102,7 @@ fn batch_normalisation_trains_and_remembers_as_keras_does() -> Result<()> {
     let NormalisedRows { rows, test_x, test_classes } = &reference.given;
     for (case, backend) in reference.on(&deterministic_backends::<f64>()) {
         let context = format!("{} on {backend:?}", case.name);
-        let Normalised { lr, batch_size, momentum, epsilon } = case.settings;
+        let Normalised { lr, rows: taken, batch_size, momentum, epsilon } = case.settings;
         let mut network = Sequential::new(6)
             .add(Dense::new(5).name("hidden"))
             .add(BatchNormalization::new().momentum(momentum).epsilon(epsilon).name("normalization"))
@@ -109,7 +112,7 @@ fn batch_normalisation_trains_and_remembers_as_keras_does() -> Result<()> {
         begin_with(&mut network, &rows.weights)?;
         let mut found = Vec::new();
         for (x, classes) in
-            rows.x.values.chunks(batch_size * rows.x.cols()).zip(rows.classes.chunks(batch_size))
+            rows.x.values.chunks(batch_size * rows.x.cols()).zip(rows.classes[..taken].chunks(batch_size))
         {
             let x = InputRef::dense(MatRef::new(x, classes.len(), rows.x.cols())?);
             found.push(network.train_on_batch(x, classes)?.loss());

@@ -145,10 +145,10 @@ def regularizers(data=None) -> Reference:
 
 
 def batch_normalization(data=None) -> Reference:
-    """`batch_normalization.json`: six mini-batches of eight rows through Dense, BatchNormalization, relu, Dense."""
+    """`batch_normalization.json`: Dense, BatchNormalization, relu, Dense, over small batches and over large ones."""
     if data is None:
         normal, rng = draw(9), np.random.default_rng(10)
-        data = {"x": normal(48, 6), "classes": rng.integers(0, 3, 48), "test_x": normal(6, 6)}
+        data = {"x": normal(640, 6), "classes": rng.integers(0, 3, 640), "test_x": normal(6, 6)}
         data["test_classes"] = rng.integers(0, 3, 6)
         data["weights"] = {
             **draw_dense(normal, {"hidden": (6, 5)}),
@@ -158,10 +158,12 @@ def batch_normalization(data=None) -> Reference:
             "normalization/moving_variance": np.ones(5),
             **draw_dense(normal, {"output": (5, 3)}),
         }
-    lr, rows, momentum, epsilon = 0.2, 8, 0.9, 1e-3
-    batches = [(data["x"][i : i + rows], data["classes"][i : i + rows]) for i in range(0, 48, rows)]
+    lr, momentum, epsilon = 0.2, 0.9, 1e-3
 
-    def with_keras():
+    def batches(rows, size):
+        return [(data["x"][i : i + size], data["classes"][i : i + size]) for i in range(0, rows, size)]
+
+    def with_keras(rows, size):
         import keras
 
         layers = keras.layers
@@ -176,7 +178,7 @@ def batch_normalization(data=None) -> Reference:
         )
         set_weights(model, data["weights"])
         model.compile(keras.optimizers.SGD(lr), sparse())
-        losses = losses_of_steps(model, batches)
+        losses = losses_of_steps(model, batches(rows, size))
         return {
             "losses": losses,
             "weights": get_weights(model),
@@ -184,7 +186,7 @@ def batch_normalization(data=None) -> Reference:
             "test_logits": model.predict(data["test_x"], verbose=0),
         }
 
-    def with_numpy():
+    def with_numpy(rows, size):
         moving = {n: np.array(data["weights"][f"normalization/moving_{n}"]) for n in ("mean", "variance")}
         sgd = Sgd({n: w for n, w in data["weights"].items() if "moving" not in n}, lr)
 
@@ -198,7 +200,7 @@ def batch_normalization(data=None) -> Reference:
             return dense(tape.relu(normal), v, "output"), mean, variance
 
         losses = []
-        for x, classes in batches:
+        for x, classes in batches(rows, size):
 
             def loss_of(v):
                 logits, mean, variance = network(v, x)
@@ -219,12 +221,20 @@ def batch_normalization(data=None) -> Reference:
 
     about = (
         "Dense(5) `hidden`, BatchNormalization `normalization`, relu, Dense(3) `output`, sparse softmax "
-        "cross-entropy from logits; SGD over the 48 rows in six batches of 8. The batch's variance is the biased "
-        "one (divided by 8), for the normalisation and for the moving variance alike. `losses`: of each batch, "
-        "before its update. `test_…`: afterwards, with the moving statistics."
+        "cross-entropy from logits; SGD over the first `rows` rows in batches. The batch's variance is the biased "
+        "one (divided by the number of rows), for the normalisation and for the moving variance alike. `losses`: "
+        "of each batch, before its update. `test_…`: afterwards, with the moving statistics."
     )
-    settings = {"lr": lr, "batch_size": rows, "momentum": momentum, "epsilon": epsilon}
-    return Reference(about, data, [Case("trained", settings, with_keras, with_numpy)])
+    cases = [
+        Case(
+            name,
+            {"lr": lr, "rows": rows, "batch_size": size, "momentum": momentum, "epsilon": epsilon},
+            lambda n=rows, s=size: with_keras(n, s),
+            lambda n=rows, s=size: with_numpy(n, s),
+        )
+        for name, rows, size in [("batches of 8", 48, 8), ("batches of 320", 640, 320)]
+    ]
+    return Reference(about, data, cases)
 
 
 def unrolled(data=None) -> Reference:
