@@ -31,6 +31,10 @@ fuzz TARGET="idx" SECONDS="60":
 golden:
     cargo test -p nn-tests --test golden
 
+# Optimizers, schedules, losses, layers and fit against Keras' figures; dropout against its statistics.
+reference:
+    cargo test -p nn-tests --test 'reference_*' --test dropout
+
 # The documentation of the workspace, opened in a browser.
 doc:
     cargo doc --workspace --no-deps --open
