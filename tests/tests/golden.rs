@@ -142,11 +142,6 @@ fn f32_follows_keras_as_closely_as_its_rounding_allows_on_every_backend() {
             let form = affordable(&*backend);
             let context = format!("f32, {name}, {form:?}, {}", backend.describe());
             let found = case.run(Arc::clone(&backend), form, None);
-            eprintln!(
-                "TEMP {context} {:.1e} of {:.1e}",
-                found.largest_difference(&case.expected),
-                tolerance.relative
-            );
             meets_keras(&case, &found, tolerance, &context);
         }
     }

@@ -219,8 +219,9 @@ macro_rules! named {
     () => {
         /// With a name of its own instead of `dense`, `dense_1`, ….
         #[must_use]
-        pub fn name(self, name: impl Into<String>) -> Self {
-            Self { name: Some(name.into()), ..self }
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.name = Some(name.into());
+            self
         }
     };
 }

@@ -97,7 +97,8 @@ impl Layer for BatchNormalization {
                 "{label}: found {shape}, expected a matrix [rows, features]; flatten it first"
             )));
         }
-        if !(0.0..1.0).contains(&self.momentum) || !(self.epsilon.is_finite() && self.epsilon >= 0.0) {
+        let fits = (0.0..1.0).contains(&self.momentum) && self.epsilon.is_finite() && self.epsilon >= 0.0;
+        if !fits {
             return Err(Error::invalid(format_args!(
                 "{label}: expected a momentum from 0 to below 1 and a finite epsilon, 0 or greater; they are {} and {}",
                 self.momentum, self.epsilon
