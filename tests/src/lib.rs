@@ -1,6 +1,7 @@
 //! What crosses crates is tested here.
 
 pub mod conformance;
+pub mod counting;
 pub mod digits;
 pub mod engine;
 pub mod golden;

@@ -47,11 +47,12 @@ pub(super) struct Analysis {
     pub(super) fetched: Vec<bool>,
 }
 
-/// The inputs of a node whose values matter: `Broadcast`, `Size` and `Uniform` ask only for the shape of one.
+/// The inputs of a node whose values matter: `Broadcast`, `PadRows`, `Size` and `Uniform` ask
+/// only for the shape of one.
 pub(super) fn read_inputs<'n>(op: &Op, inputs: &'n [Node]) -> impl Iterator<Item = Node> + use<'n> {
     let read = match op {
         Op::Size => 0,
-        Op::Broadcast(_) | Op::Uniform { .. } => 1,
+        Op::Broadcast(_) | Op::PadRows { .. } | Op::Uniform { .. } => 1,
         _ => inputs.len(),
     };
     inputs[..read].iter().copied()
@@ -112,7 +113,8 @@ impl Analysis {
             When::Shard { symbol, .. } => Some(symbol),
             _ => None,
         });
-        if let Some(symbol) = contracted {
+        // A group has no value, so there is nothing to sum: it is over when its inputs are.
+        if let (Some(symbol), false) = (contracted, data.op == Op::Group) {
             return When::Contraction { level, symbol };
         }
         When::Once { ready: level, depth: self.depth(graph, node, &inputs, level) }

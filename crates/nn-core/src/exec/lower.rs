@@ -282,7 +282,7 @@ impl Lower<'_> {
     pub(super) fn write_single(&mut self, node: Node) -> Result<()> {
         let Form::Plain(inputs) = self.form(node) else { return Ok(()) };
         if is_source(&self.graph.node(node).op)
-            || matches!(self.graph.node(node).op, Op::Group | Op::Assign(_))
+            || matches!(self.graph.node(node).op, Op::Group | Op::Initialize | Op::Assign(_))
         {
             return Ok(());
         }
@@ -319,7 +319,7 @@ impl Lower<'_> {
         for &fetch in fetches {
             let shape = &self.analysis.shapes[fetch.index()];
             let fetched = match (&self.graph.node(fetch).op, shape.batch()) {
-                (Op::Assign(_) | Op::Group, _) => Fetched::Nothing,
+                (Op::Assign(_) | Op::Initialize | Op::Group, _) => Fetched::Nothing,
                 (_, Some(symbol)) => {
                     let root = self.root(fetch);
                     let operand = Operand { place: self.places[&root], ..self.describe(fetch) };

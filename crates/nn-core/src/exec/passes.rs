@@ -68,6 +68,7 @@ impl Passes {
 
     /// Writes the instructions of every unit, then what remains of the assignments.
     pub(super) fn write(&self, lower: &mut Lower<'_>) -> Result<()> {
+        self.write_initialization(lower)?;
         for unit in &self.units {
             match unit.nodes.as_slice() {
                 &[node] if !lower.analysis.is_elementwise(lower.graph, node) => lower.write_single(node)?,
@@ -165,6 +166,23 @@ impl Passes {
         buffer.then_some((node, None)).into_iter().chain(in_place).collect()
     }
 
+    /// Whether the run ends with all variables at their initial values, which leaves none to be assigned.
+    fn write_initialization(&self, lower: &mut Lower<'_>) -> Result<()> {
+        let nodes = (0..lower.wanted.len()).filter(|&i| lower.wanted[i]).map(Node::from_index);
+        let Some(initializer) = nodes.into_iter().find(|&n| lower.graph.node(n).op == Op::Initialize) else {
+            return Ok(());
+        };
+        if let Some(assigned) = self.assignments.first() {
+            return Err(Error::invalid(format_args!(
+                "run: variable \"{}\" is assigned, and \"{}\" gives it its initial value; fetch one of the two",
+                lower.graph.var(assigned.id).name,
+                lower.graph.node(initializer).name
+            )));
+        }
+        lower.program.initializes = true;
+        Ok(())
+    }
+
     /// Assignments that are not made in place take effect from a buffer, when the run is over.
     fn write_assignments(&self, lower: &mut Lower<'_>) -> Result<()> {
         for &Assignment { id, value, in_place } in &self.assignments {
@@ -195,7 +213,7 @@ fn computed_once(lower: &Lower<'_>) -> Vec<Node> {
         .filter(|&node| {
             let op = &lower.graph.node(node).op;
             let once = matches!(lower.analysis.when(node), When::Once { .. });
-            once && !is_source(op) && !matches!(op, Op::Assign(_) | Op::Group | Op::Reshape)
+            once && !is_source(op) && !matches!(op, Op::Assign(_) | Op::Initialize | Op::Group | Op::Reshape)
         })
         .collect()
 }

@@ -39,6 +39,13 @@ impl Lower<'_> {
             &Op::PadColumns { start, width } => {
                 Kernel::PadColumns { start, len: self.width(data.inputs[0]), width }
             }
+            &Op::SliceRows { start, .. } => Kernel::SliceRows { start, row: self.row_len(node) },
+            &Op::PadRows { start } => Kernel::PadRows { start, row: self.row_len(node) },
+            Op::ConcatenateRows => Kernel::Concatenate {
+                widths: data.inputs.iter().map(|&part| self.analysis.size(part)).collect(),
+            },
+            Op::Select(a, b) => Kernel::Select(*a, *b),
+            Op::ReduceMax => Kernel::Max,
             &Op::Uniform { stream } => Kernel::Uniform { stream },
             op => {
                 return Err(Error::invalid(format_args!(
@@ -57,6 +64,10 @@ impl Lower<'_> {
             Op::MatMul(Trans::Yes, Trans::No) => Ok(Kernel::AccumulateWeights),
             Op::Sum(Keep::Nothing) => Ok(Kernel::AccumulateAll),
             Op::Sum(_) => Ok(Kernel::AccumulateRows),
+            &Op::SliceRows { start, len } => {
+                self.check_rows(node, data.inputs[0], start, len)?;
+                Ok(Kernel::SliceRows { start, row: self.row_len(node) })
+            }
             op => Err(Error::invalid(format_args!(
                 "{} \"{}\" has an input with a batch axis but no rule for summing over it",
                 op.name(),
@@ -71,5 +82,29 @@ impl Lower<'_> {
             Some(Dim::Fixed(n)) => *n,
             _ => 1,
         }
+    }
+    /// The number of elements for each index of a node's first dimension.
+    fn row_len(&self, node: Node) -> usize {
+        match self.analysis.shapes[node.index()].dims() {
+            [] => 1,
+            [_, rest @ ..] => rest.iter().map(|dim| if let Dim::Fixed(n) = dim { *n } else { 1 }).product(),
+        }
+    }
+
+    /// Whether a batch is long enough to be sliced.
+    fn check_rows(&self, node: Node, batch: Node, start: usize, len: usize) -> Result<()> {
+        let shape = &self.analysis.shapes[batch.index()];
+        let Some(symbol) = shape.batch() else { return Ok(()) };
+        let rows = self.rows_of(node, symbol)?;
+        if start + len <= rows {
+            return Ok(());
+        }
+        Err(Error::shape(format_args!(
+            "run: slice_rows \"{}\" takes rows {start} to {} of \"{}\" {shape}, which has {rows} in this run; feed as \
+             many",
+            self.graph.node(node).name,
+            start + len - 1,
+            self.graph.node(batch).name
+        )))
     }
 }

@@ -137,6 +137,11 @@ impl<T: Scalar> Plan<T> {
         &self.program.classes
     }
 
+    /// Whether a run ends with all variables at their initial values.
+    pub(super) fn initializes(&self) -> bool {
+        self.program.initializes
+    }
+
     /// Runs the program: computes, then writes the fetches, then lets the assignments take effect.
     pub(super) fn run(&mut self, with: With<'_, T>, vars: &mut [Tensor<T>]) {
         for &(feed, once, ints) in &self.program.fed_once {

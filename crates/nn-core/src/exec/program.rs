@@ -85,6 +85,14 @@ pub(super) enum Kernel {
     SliceColumns { start: usize, len: usize, width: usize },
     /// x → each run of `len` elements at `start` of `width`, zeros around it
     PadColumns { start: usize, len: usize, width: usize },
+    /// x → the rows from `start` on, of `row` elements each; where x is a batch, into a lane's sum
+    SliceRows { start: usize, row: usize },
+    /// x → zeros, but for the rows from `start` on, of `row` elements each
+    PadRows { start: usize, row: usize },
+    /// condition, a, b → a where it holds, b elsewhere, each spread as said
+    Select(Spread, Spread),
+    /// x → the largest of each row
+    Max,
     /// step → random numbers of \[0, 1)
     Uniform { stream: u64 },
     /// x → rows of the identity
@@ -157,6 +165,8 @@ pub(super) struct Program {
     /// Feeds that hold class indices: (feed, number of classes).
     pub(super) classes: Vec<(usize, usize)>,
     pub(super) fetched: Vec<Fetched>,
+    /// Whether all variables get their initial values when the run is over.
+    pub(super) initializes: bool,
 }
 
 /// Lengths of numbered buffers.

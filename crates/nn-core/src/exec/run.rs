@@ -82,7 +82,7 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
         }),
         Kernel::Compare(comparison, sa, sb) => store.write_ints(&outs[0], |s, out| {
             let (a, b) = ((s.floats(&ins[0]), *sa), (s.floats(&ins[1]), *sb));
-            spread_runs(a, b, out, |a, b, out| moves::compare(*comparison, a, b, out));
+            spread_runs(a, b, out, |_, a, b, out| moves::compare(*comparison, a, b, out));
         }),
         Kernel::InTopK { k } => store.write_ints(&outs[0], |s, out| {
             let rows = s.matrix(&ins[0]);
@@ -98,6 +98,25 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
         }),
         &Kernel::PadColumns { start, len, width } => store.write(&outs[0], |s, out, _| {
             moves::pad_columns(s.floats(&ins[0]), (start, len, width), out);
+        }),
+        &Kernel::SliceRows { start, row } => store.write(&outs[0], |s, out, _| {
+            moves::slice_rows(s.floats(&ins[0]), s.first_row(), (start, row), out);
+        }),
+        &Kernel::PadRows { start, row } => store.write(&outs[0], |s, out, _| {
+            moves::pad_rows(s.floats(&ins[0]), s.first_row(), (start, row), out);
+        }),
+        Kernel::Select(sa, sb) => store.write(&outs[0], |s, out, _| {
+            let (condition, a, b) = (s.ints(&ins[0]), s.floats(&ins[1]), s.floats(&ins[2]));
+            spread_runs((a, *sa), (b, *sb), out, |start, a, b, out| {
+                moves::select(&condition[start..][..out.len()], a, b, out);
+            });
+        }),
+        Kernel::Max => store.write(&outs[0], |s, out, _| {
+            let x = s.floats(&ins[0]);
+            let row = x.len().checked_div(out.len()).unwrap_or(1).max(1);
+            for (o, row) in out.iter_mut().zip(x.chunks_exact(row)) {
+                *o = moves::largest(row);
+            }
         }),
         &Kernel::Uniform { stream } => store.write(&outs[0], |s, out, _| {
             let step = s.floats(&ins[0])[0].wide();
@@ -162,15 +181,15 @@ fn binary<T: Scalar>(
     b: (&[T], Spread),
     out: &mut [T],
 ) {
-    spread_runs(a, b, out, |a, b, out| backend.binary(f, a, b, out));
+    spread_runs(a, b, out, |_, a, b, out| backend.binary(f, a, b, out));
 }
 
-/// Cuts the output into runs in which each operand is a slice or a single number.
+/// Cuts the output into runs in which each operand is a slice or a single number: `f(where it begins, a, b, run)`.
 fn spread_runs<T: Scalar, O>(
     a: (&[T], Spread),
     b: (&[T], Spread),
     out: &mut [O],
-    f: impl Fn(Arg<'_, T>, Arg<'_, T>, &mut [O]),
+    f: impl Fn(usize, Arg<'_, T>, Arg<'_, T>, &mut [O]),
 ) {
     let run_of = |(x, spread): (&[T], Spread), whole: usize| match spread {
         Spread::Same | Spread::Scalar => whole,
@@ -180,7 +199,8 @@ fn spread_runs<T: Scalar, O>(
     let whole = out.len();
     let run = run_of(a, whole).min(run_of(b, whole)).max(1);
     for (i, out) in out.chunks_mut(run).enumerate() {
-        f(argument(a, i * run, out.len(), whole), argument(b, i * run, out.len(), whole), out);
+        let start = i * run;
+        f(start, argument(a, start, out.len(), whole), argument(b, start, out.len(), whole), out);
     }
 }
 

@@ -19,7 +19,8 @@ pub struct SessionOptions<T> {
     pub backend: Arc<dyn Backend<T>>,
     /// How many threads compute, 1 or more.
     pub threads: usize,
-    /// What the variables' first values and random nodes are drawn from.
+    /// What the variables' first values and random nodes are drawn from, unless the graph has a seed of its own
+    /// ([`Graph::set_seed`]).
     pub seed: u64,
 }
 
@@ -84,11 +85,12 @@ impl<T: Scalar> Session<T> {
     /// If the threads can't be started, or an initialiser does not fit its variable.
     pub fn new(graph: Graph, options: SessionOptions<T>) -> Result<Self> {
         let pool = Pool::new(options.threads)?;
+        let seed = graph.seed().unwrap_or(options.seed);
         let mut vars = Vec::with_capacity(graph.variables().len());
         for number in 0..graph.variables().len() {
-            vars.push(initial_value(&graph, number, options.seed)?);
+            vars.push(initial_value(&graph, number, seed)?);
         }
-        Ok(Self { graph, backend: options.backend, vars, plans: Vec::new(), pool, seed: options.seed })
+        Ok(Self { graph, backend: options.backend, vars, plans: Vec::new(), pool, seed })
     }
 
     /// Adds nodes and variables to the graph of a session that runs. Each new variable gets the initial value that it
@@ -198,6 +200,11 @@ impl<T: Scalar> Session<T> {
         let values: SmallVec<[Feed<'_, T>; 8]> = feeds.iter().map(|(_, feed)| *feed).collect();
         let with = With { backend: &*self.backend, feeds: &values, pool: &self.pool, seed: self.seed };
         plan.run(with, &mut self.vars);
+        if plan.initializes() {
+            for (number, value) in self.vars.iter_mut().enumerate() {
+                *value = initial_value(&self.graph, number, self.seed)?;
+            }
+        }
         Ok(Outputs { values: &plan.outputs })
     }
 
@@ -221,8 +228,12 @@ impl<T: Scalar> Session<T> {
         for (i, (node, feed)) in feeds.iter().enumerate() {
             let data = self.graph.nodes().get(node.index()).filter(|data| data.op == Op::Placeholder);
             let Some(data) = data else {
+                let what = match self.graph.nodes().get(node.index()) {
+                    Some(data) => format!("{} \"{}\"", data.op.name(), data.name),
+                    None => format!("{node:?}, which is no node of this session's graph"),
+                };
                 return Err(Error::invalid(format_args!(
-                    "run: a value was fed to {node:?}, which is not a placeholder"
+                    "run: a value was fed to {what}, expected a placeholder"
                 )));
             };
             if feeds[..i].iter().any(|(earlier, _)| earlier == node) {
@@ -243,8 +254,14 @@ impl<T: Scalar> Session<T> {
                 _ => (0, false),
             };
             if !fits {
+                let remedy = match (feed, data.dtype, shape.batch()) {
+                    (Feed::Input(x), DType::Float, None) if x.rows() * x.cols() == row_len => {
+                        "; feed the numbers of a fixed shape as Feed::Floats"
+                    }
+                    _ => "",
+                };
                 return Err(Error::shape(format_args!(
-                    "run: placeholder \"{}\" is {} {shape}, it was fed {}",
+                    "run: placeholder \"{}\" is {} {shape}, it was fed {}{remedy}",
                     data.name,
                     data.dtype.name(),
                     describe(feed)

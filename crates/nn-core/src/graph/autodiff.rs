@@ -1,7 +1,7 @@
 //! Reverse-mode differentiation, graph to graph.
 
 use super::{DType, Graph, Node, Op};
-use crate::{Error, Result};
+use crate::Result;
 
 impl Graph {
     /// ∂cost/∂x for each x of `wrt`, as nodes of this graph. An x that the cost does not depend on gets zeros.
@@ -20,15 +20,23 @@ impl Graph {
     ///
     /// # Errors
     /// If the cost is not a float scalar, or if an operation between has no gradient.
+    #[track_caller]
     pub fn gradients(&mut self, cost: Node, wrt: &[Node]) -> Result<Vec<Node>> {
         let shape = self.shape(cost);
         if shape.rank() != 0 || self.dtype(cost) != DType::Float {
-            return Err(Error::shape(format_args!(
-                "gradients: the cost \"{}\" is {} {shape}, expected a float scalar; reduce it with reduce_mean or reduce_sum",
-                self.node(cost).name,
-                self.dtype(cost).name()
-            )));
+            return Err(self.shape_error(
+                "gradients",
+                format_args!(
+                    "the cost \"{}\" is {} {shape}, expected a float scalar []; reduce it with reduce_mean or reduce_sum",
+                    self.node(cost).name,
+                    self.dtype(cost).name()
+                ),
+            ));
         }
+        self.on_behalf(|g| g.gradients_of(cost, wrt))
+    }
+
+    fn gradients_of(&mut self, cost: Node, wrt: &[Node]) -> Result<Vec<Node>> {
         let reaches = self.reaching(cost, wrt);
         let mut totals: Vec<Option<Node>> = vec![None; cost.index() + 1];
         totals[cost.index()] = Some(self.scalar(1.0));

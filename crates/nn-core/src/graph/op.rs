@@ -107,6 +107,25 @@ pub enum Op {
         /// The length of the last dimension.
         width: usize,
     },
+    /// Rows `start .. start + len` of x, which exist once even where x is a batch.
+    SliceRows {
+        /// The first one.
+        start: usize,
+        /// How many.
+        len: usize,
+    },
+    /// x as the rows from `start` on of a tensor in the shape of the second input, whose elements don't matter; zeros
+    /// elsewhere.
+    PadRows {
+        /// Where the first one goes.
+        start: usize,
+    },
+    /// The inputs one after the other along the first dimension.
+    ConcatenateRows,
+    /// Of (condition, a, b): a where the condition holds, b elsewhere, both spread over its shape.
+    Select(Spread, Spread),
+    /// The largest along the last dimension; NaN where there is one.
+    ReduceMax,
     /// Of (step, x): numbers of \[0, 1) in the shape of x, whose elements don't matter. `stream` tells the random
     /// nodes of a graph apart.
     Uniform {
@@ -115,6 +134,8 @@ pub enum Op {
     },
     /// Gives a variable the value of x when the run is over.
     Assign(VarId),
+    /// Gives every variable its initial value when the run is over.
+    Initialize,
     /// Nothing of its own: to run it is to run its inputs.
     Group,
 }
@@ -145,7 +166,13 @@ impl Op {
             Self::Concatenate => "concatenate",
             Self::SliceColumns { .. } => "slice_columns",
             Self::PadColumns { .. } => "pad_columns",
-            Self::Uniform { .. } => "uniform",
+            Self::SliceRows { .. } => "slice_rows",
+            Self::PadRows { .. } => "pad_rows",
+            Self::ConcatenateRows => "concatenate_rows",
+            Self::Select(..) => "select",
+            Self::ReduceMax => "reduce_max",
+            Self::Uniform { .. } => "uniform_like",
+            Self::Initialize => "global_variables_initializer",
             Self::Assign(_) => "assign",
             Self::Group => "group",
         }

@@ -179,9 +179,9 @@ pub fn apply(
 ) -> Result<(Variables, Vec<Node>)> {
     let name = layer.name().map_or_else(|| snake_case(layer.class_name()), str::to_owned);
     let shapes: Vec<Shape> = inputs.iter().map(|&x| g.shape(x)).collect();
-    g.scope(&name, |g| {
-        let own = layer.create(g, &shapes)?;
-        let outputs = layer.call(g, &own, inputs, mode)?;
+    g.composite(&name, |g| {
+        let own = layer.create(g, &shapes).map_err(|error| g.located(error))?;
+        let outputs = layer.call(g, &own, inputs, mode).map_err(|error| g.located(error))?;
         Ok((own, outputs))
     })
 }

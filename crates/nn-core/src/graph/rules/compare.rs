@@ -33,7 +33,7 @@ impl Graph {
     fn compare(&mut self, comparison: Comparison, a: Node, b: Node) -> Result<Node> {
         self.expect_dtype(comparison.name(), a, DType::Float)?;
         self.expect_dtype(comparison.name(), b, DType::Float)?;
-        let (shape, sa, sb) = self.spread_both(comparison.name(), a, b)?;
+        let (shape, sa, sb) = self.all_or_nothing(|g| g.spread_both(comparison.name(), a, b))?;
         Ok(self.push(Op::Compare(comparison, sa, sb), vec![a, b], shape, DType::Bool))
     }
 }

@@ -101,7 +101,7 @@ impl Graph {
     fn binary(&mut self, f: Binary, a: Node, b: Node) -> Result<Node> {
         self.expect_dtype(f.name(), a, DType::Float)?;
         self.expect_dtype(f.name(), b, DType::Float)?;
-        let (shape, sa, sb) = self.spread_both(f.name(), a, b)?;
+        let (shape, sa, sb) = self.all_or_nothing(|g| g.spread_both(f.name(), a, b))?;
         Ok(self.push(Op::Binary(f, sa, sb), vec![a, b], shape, DType::Float))
     }
 
@@ -154,16 +154,24 @@ impl Graph {
     /// If x can't be spread so.
     #[track_caller]
     pub fn broadcast_like(&mut self, x: Node, like: Node) -> Result<Node> {
-        let (from, to) = (self.shape(x), self.shape(like));
-        if let (Some(a), Some(b)) = (from.batch(), to.batch()) {
-            self.unify(Dim::Symbol(a), Dim::Symbol(b));
-        }
-        let (from, to) = (self.resolve(&from), self.resolve(&to));
-        match shape::spread(&from, &to) {
-            Some(Spread::Same) => Ok(x),
-            Some(spread) => Ok(self.push(Op::Broadcast(spread), vec![x, like], to, DType::Float)),
-            None => Err(self.shape_error("broadcast", format_args!("{from} can't be spread to {to}"))),
-        }
+        const OP: &str = "broadcast_like";
+        self.expect_dtype(OP, x, DType::Float)?;
+        let (spread, to) = self.all_or_nothing(|g| {
+            let (from, to) = (g.shape(x), g.shape(like));
+            if let (Some(a), Some(b)) = (from.batch(), to.batch()) {
+                g.unify(Dim::Symbol(a), Dim::Symbol(b));
+            }
+            let shapes = (g.resolve(&from), g.resolve(&to));
+            let spread = shape::spread(&shapes.0, &shapes.1);
+            let spread = spread.ok_or_else(|| {
+                g.shape_error(OP, format_args!("{from} and {to}: the first can't be spread to the second"))
+            })?;
+            Ok((spread, shapes.1))
+        })?;
+        Ok(match spread {
+            Spread::Same => x,
+            spread => self.push(Op::Broadcast(spread), vec![x, like], to, DType::Float),
+        })
     }
 
     /// a · f′, with f′ told from the activation's output: the gradient behind an activation.

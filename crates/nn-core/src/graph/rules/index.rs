@@ -28,15 +28,18 @@ impl Graph {
     pub fn equal(&mut self, a: Node, b: Node) -> Result<Node> {
         let (da, db) = (self.dtype(a), self.dtype(b));
         let (sa, sb) = (self.shape(a), self.shape(b));
-        let same = da == db
-            && sa.rank() == sb.rank()
-            && sa.dims().iter().zip(sb.dims()).all(|(&x, &y)| self.unify(x, y));
-        if !same {
-            return Err(self.shape_error(
+        self.all_or_nothing(|g| {
+            let same = da == db
+                && sa.rank() == sb.rank()
+                && sa.dims().iter().zip(sb.dims()).all(|(&x, &y)| g.unify(x, y));
+            if same {
+                return Ok(());
+            }
+            Err(g.shape_error(
                 "equal",
                 format_args!("{} {sa} and {} {sb}: expected the same shape and type", da.name(), db.name()),
-            ));
-        }
+            ))
+        })?;
         let shape = self.shape(a);
         Ok(self.push(Op::Equal, vec![a, b], shape, DType::Bool))
     }

@@ -26,31 +26,40 @@ impl Graph {
         let Some(&first) = parts.first() else {
             return Err(self.shape_error(OP, "no tensors were given, expected one or more"));
         };
-        let mut width = 0;
-        for &part in parts {
-            self.expect_dtype(OP, part, DType::Float)?;
-            let (a, b) = (self.shape(first), self.shape(part));
-            let rank = b.rank();
-            let (leading, last) = (rank.saturating_sub(1), b.dims().last().copied());
-            let fits = rank >= 2
-                && rank == a.rank()
-                && (0..leading).all(|axis| self.unify(a.dims()[axis], b.dims()[axis]));
-            let (true, Some(Dim::Fixed(columns))) = (fits, last) else {
-                return Err(self.shape_error(
-                    OP,
-                    format_args!(
-                        "{a} and {b}: expected two dimensions or more, of which only the last may differ"
-                    ),
-                ));
-            };
-            width += columns;
-        }
+        let width = self.all_or_nothing(|g| {
+            let mut width = 0;
+            for &part in parts {
+                width += g.columns_beside(first, part)?;
+            }
+            Ok(width)
+        })?;
         if parts.len() == 1 {
             return Ok(first);
         }
         let shape = self.shape(first);
         let shape = with_last(&shape, width);
         Ok(self.push(Op::Concatenate, parts.to_vec(), shape, DType::Float))
+    }
+
+    /// The length of the last dimension of a tensor that fits beside `first`.
+    #[track_caller]
+    fn columns_beside(&mut self, first: Node, part: Node) -> Result<usize> {
+        const OP: &str = "concatenate";
+        self.expect_dtype(OP, part, DType::Float)?;
+        let (a, b) = (self.shape(first), self.shape(part));
+        let leading = b.rank().saturating_sub(1);
+        let fits = leading > 0
+            && a.rank() == b.rank()
+            && (0..leading).all(|axis| self.unify(a.dims()[axis], b.dims()[axis]));
+        match b.dims().last() {
+            Some(Dim::Fixed(columns)) if fits => Ok(*columns),
+            _ => Err(self.shape_error(
+                OP,
+                format_args!(
+                    "{a} and {b}: expected two dimensions or more, of which only the last may differ"
+                ),
+            )),
+        }
     }
 
     /// The places `start .. start + len` of the last dimension: \[…, n\] → \[…, len\].
@@ -70,8 +79,8 @@ impl Graph {
             return Err(self.shape_error(
                 OP,
                 format_args!(
-                    "{len} columns from column {start} of {shape}: expected one or more that a last dimension of two \
-                     or more has"
+                    "{len} columns from column {start} of {shape}: expected one or more, all within the last \
+                     dimension of two or more"
                 ),
             ));
         }

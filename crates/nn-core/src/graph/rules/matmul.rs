@@ -31,22 +31,27 @@ impl Graph {
         };
         let order = |t: Trans, r: Dim, c: Dim| if t == Trans::No { (r, c) } else { (c, r) };
         let ((m, ka), (kb, n)) = (order(ta, ra, ca), order(tb, rb, cb));
-        if !self.unify(ka, kb) {
-            return Err(
-                self.shape_error("matmul", format_args!("{both}: inner dimensions differ ({ka} vs {kb})"))
-            );
-        }
-        let (m, n) = (self.resolve_dim(m), self.resolve_dim(n));
-        if matches!(n, Dim::Symbol(_)) {
-            return Err(self.shape_error(
-                "matmul",
-                format_args!("{both}: the number of columns of the result must be known, only a first dimension may be None"),
-            ));
-        }
-        if let (Dim::Symbol(_), Trans::No, Dim::Symbol(_)) = (m, ta, self.resolve_dim(kb)) {
-            return Err(self
-                .shape_error("matmul", format_args!("{both}: both dimensions of the left matrix are None")));
-        }
+        let (m, n) = self.all_or_nothing(|g| {
+            if !g.unify(ka, kb) {
+                return Err(
+                    g.shape_error("matmul", format_args!("{both}: inner dimensions differ ({ka} vs {kb})"))
+                );
+            }
+            let (m, n) = (g.resolve_dim(m), g.resolve_dim(n));
+            if matches!(n, Dim::Symbol(_)) {
+                return Err(g.shape_error(
+                    "matmul",
+                    format_args!(
+                        "{both}: the number of columns of the result must be known, only a first dimension may be None"
+                    ),
+                ));
+            }
+            if let (Dim::Symbol(_), Trans::No, Dim::Symbol(_)) = (m, ta, g.resolve_dim(kb)) {
+                return Err(g
+                    .shape_error("matmul", format_args!("{both}: both dimensions of the left matrix are None")));
+            }
+            Ok((m, n))
+        })?;
         Ok(self.push(Op::MatMul(ta, tb), vec![a, b], Shape::new([m, n]), DType::Float))
     }
 }

@@ -8,11 +8,14 @@ mod join;
 mod matmul;
 mod random;
 mod reduce;
+mod rows;
+mod select;
 mod softmax;
+mod source;
 mod state;
 
 use super::{Graph, Node, Op};
-use crate::{Error, Result};
+use crate::Result;
 
 /// The gradient of a scalar with respect to each input of a node, given the one (`up`) with respect to its value;
 /// `None` where nothing flows.
@@ -38,6 +41,13 @@ impl Graph {
             }
             (Op::Concatenate, parts) => join::concatenate_gradient(self, parts, up),
             (Op::SliceColumns { start, .. }, &[x]) => join::slice_columns_gradient(self, *start, x, up),
+            (Op::SliceRows { start, .. }, &[x]) => rows::slice_rows_gradient(self, *start, x, up),
+            (Op::PadRows { start }, &[x, _]) => rows::pad_rows_gradient(self, *start, x, up),
+            (Op::ConcatenateRows, parts) => rows::concatenate_rows_gradient(self, parts, up),
+            (Op::Select(sa, sb), &[condition, a, b]) => {
+                select::gradient(self, condition, (a, *sa), (b, *sb), up)
+            }
+            (Op::ReduceMax, &[x]) => reduce::max_gradient(self, x, node, up),
             (Op::PadColumns { start, .. }, &[x]) => join::pad_columns_gradient(self, *start, x, up),
             (
                 Op::Size
@@ -50,11 +60,14 @@ impl Graph {
                 | Op::Uniform { .. },
                 _,
             ) => Ok(vec![None; inputs.len()]),
-            (op, _) => Err(Error::invalid(format_args!(
-                "gradients: {} \"{}\" has no gradient; keep it off the way from the cost to the variables",
-                op.name(),
-                data.name
-            ))),
+            (op, _) => Err(self.usage_error(
+                "gradients",
+                format_args!(
+                    "{} \"{}\" has no gradient; keep it off the way from the cost to the variables",
+                    op.name(),
+                    data.name
+                ),
+            )),
         }
     }
 }

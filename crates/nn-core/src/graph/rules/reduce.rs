@@ -11,7 +11,7 @@ impl Graph {
     /// If x does not hold floats.
     #[track_caller]
     pub fn reduce_sum(&mut self, x: Node) -> Result<Node> {
-        self.sum_keeping(x, Keep::Nothing)
+        self.sum_of("reduce_sum", x, Keep::Nothing)
     }
 
     /// The mean of all elements, a scalar: Σ x / size.
@@ -20,9 +20,85 @@ impl Graph {
     /// If x does not hold floats.
     #[track_caller]
     pub fn reduce_mean(&mut self, x: Node) -> Result<Node> {
-        let sum = self.reduce_sum(x)?;
+        let sum = self.sum_of("reduce_mean", x, Keep::Nothing)?;
         let size = self.size(x);
         self.div(sum, size)
+    }
+
+    /// The sum over dimension `axis`, the first or the last: \[m, n\] → \[n\] over axis 0, → \[m\] over axis 1.
+    ///
+    /// ```
+    /// use nn_core::graph::Graph;
+    /// let mut g = Graph::new();
+    /// let x = g.placeholder("x", &[None, Some(10)])?;
+    /// let (down, along) = (g.reduce_sum_axis(x, 0)?, g.reduce_sum_axis(x, 1)?);
+    /// assert_eq!((g.shape(down).to_string(), g.shape(along).to_string()), ("[10]".into(), "[None]".into()));
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If x does not hold floats, or if there is no such axis, or if it lies in the middle.
+    #[track_caller]
+    pub fn reduce_sum_axis(&mut self, x: Node, axis: usize) -> Result<Node> {
+        self.sum_over("reduce_sum_axis", x, axis)
+    }
+
+    /// The mean over dimension `axis`, the first or the last.
+    ///
+    /// # Errors
+    /// If x does not hold floats, or if there is no such axis, or if it lies in the middle.
+    #[track_caller]
+    pub fn reduce_mean_axis(&mut self, x: Node, axis: usize) -> Result<Node> {
+        let sum = self.sum_over("reduce_mean_axis", x, axis)?;
+        let shape = self.shape(x);
+        let count = match shape.dims()[axis] {
+            Dim::Fixed(n) => self.scalar(n as f64),
+            Dim::Symbol(_) => {
+                let (size, row) = (self.size(x), self.scalar(shape.row_len() as f64));
+                self.div(size, row)?
+            }
+        };
+        self.div(sum, count)
+    }
+
+    #[track_caller]
+    fn sum_over(&mut self, op: &str, x: Node, axis: usize) -> Result<Node> {
+        let shape = self.shape(x);
+        let keep = match shape.rank() {
+            1 if axis == 0 => Keep::Nothing,
+            rank if axis < rank && axis == 0 => Keep::Suffix(1),
+            rank if axis < rank && axis + 1 == rank => Keep::Prefix(axis),
+            rank => {
+                let what = if axis < rank { "lies in the middle of" } else { "is none of" };
+                return Err(self.shape_error(
+                    op,
+                    format_args!(
+                        "axis {axis} {what} {shape}: expected the first or the last; reshape it so that it is"
+                    ),
+                ));
+            }
+        };
+        self.sum_of(op, x, keep)
+    }
+
+    /// The largest element along the last dimension: \[…, n\] → \[…\]. NaN where there is a NaN. Its gradient is
+    /// shared by all elements that are the largest.
+    ///
+    /// # Errors
+    /// If x does not hold floats, or if its last dimension is unknown or 0 (or if it has none).
+    #[track_caller]
+    pub fn reduce_max(&mut self, x: Node) -> Result<Node> {
+        const OP: &str = "reduce_max";
+        self.expect_dtype(OP, x, DType::Float)?;
+        let shape = self.shape(x);
+        if !matches!(shape.dims(), [.., Dim::Fixed(1..)]) {
+            return Err(self.shape_error(
+                OP,
+                format_args!("{shape}: expected a last dimension of a known length, 1 or more"),
+            ));
+        }
+        let rows = shape.prefix(shape.rank() - 1);
+        Ok(self.push(Op::ReduceMax, vec![x], rows, DType::Float))
     }
 
     /// The sum over some dimensions.
@@ -31,14 +107,19 @@ impl Graph {
     /// If x does not hold floats, or has fewer dimensions than `keep` speaks of.
     #[track_caller]
     pub fn sum_keeping(&mut self, x: Node, keep: Keep) -> Result<Node> {
-        self.expect_dtype("sum", x, DType::Float)?;
+        self.sum_of("sum_keeping", x, keep)
+    }
+
+    #[track_caller]
+    fn sum_of(&mut self, op: &str, x: Node, keep: Keep) -> Result<Node> {
+        self.expect_dtype(op, x, DType::Float)?;
         let shape = self.shape(x);
         let n = match keep {
             Keep::Nothing => 0,
             Keep::Suffix(n) | Keep::Prefix(n) => n,
         };
         if n > shape.rank() {
-            return Err(self.shape_error("sum", format_args!("{shape} has no {n} dimensions")));
+            return Err(self.shape_error(op, format_args!("{shape} has no {n} dimensions")));
         }
         let (keep, kept) = match keep {
             Keep::Suffix(0) => return Ok(x),
@@ -84,7 +165,13 @@ impl Graph {
     #[track_caller]
     pub(super) fn reshape_to(&mut self, x: Node, shape: Shape) -> Result<Node> {
         let from = self.shape(x);
-        if from.batch() != shape.batch() || from.row_len() != shape.row_len() {
+        if from.batch() != shape.batch() {
+            return Err(self.shape_error(
+                "reshape",
+                format_args!("{from} → {shape}: a batch axis stays as it is, in first place"),
+            ));
+        }
+        if from.row_len() != shape.row_len() {
             return Err(self.shape_error(
                 "reshape",
                 format_args!("{from} → {shape}: {} elements became {}", from.row_len(), shape.row_len()),
@@ -109,4 +196,19 @@ pub(super) fn sum_gradient(g: &mut Graph, keep: Keep, x: Node, up: Node) -> Grad
 pub(super) fn reshape_gradient(g: &mut Graph, x: Node, up: Node) -> Result<Node> {
     let shape = g.shape(x);
     g.reshape_to(up, shape)
+}
+
+/// up, shared by the elements that are the largest of their row: up ⊙ [x = y] / Σ [x = y].
+pub(super) fn max_gradient(g: &mut Graph, x: Node, y: Node, up: Node) -> Gradients {
+    let shape = g.shape(x);
+    let leading = shape.rank() - 1;
+    let column = Shape::new(shape.dims()[..leading].iter().copied().chain([Dim::Fixed(1)]));
+    let largest = g.reshape_to(y, column.clone())?;
+    let largest = g.broadcast_like(largest, x)?;
+    let is_largest = g.equal(x, largest)?;
+    let is_largest = g.cast(is_largest, DType::Float);
+    let count = g.sum_keeping(is_largest, Keep::Prefix(leading))?;
+    let share = g.div(up, count)?;
+    let share = g.reshape_to(share, column)?;
+    Ok(vec![Some(g.mul(is_largest, share)?)])
 }

@@ -33,17 +33,20 @@ impl Graph {
         let (shape, given) = (self.shape(logits), self.shape(labels));
         let by_class = self.dtype(labels) == DType::Int;
         let expected_rank = if by_class { 1 } else { 2 };
-        let fits = shape.rank() == 2
-            && given.rank() == expected_rank
-            && self.unify(shape.dims()[0], given.dims()[0])
-            && (by_class || shape.dims()[1] == given.dims()[1]);
-        if !fits || self.dtype(labels) == DType::Bool {
+        self.all_or_nothing(|g| {
+            let fits = shape.rank() == 2
+                && given.rank() == expected_rank
+                && g.unify(shape.dims()[0], given.dims()[0])
+                && (by_class || shape.dims()[1] == given.dims()[1]);
+            if fits && g.dtype(labels) != DType::Bool {
+                return Ok(());
+            }
             let form = if by_class { "int [m]" } else { "float [m, n]" };
-            return Err(self.shape_error(
+            Err(g.shape_error(
                 OP,
                 format_args!("logits {shape} and labels {given}: expected float [m, n] and {form}"),
-            ));
-        }
+            ))
+        })?;
         let rows = Shape::new([self.resolve_dim(shape.dims()[0])]);
         Ok(self.push(Op::CrossEntropy, vec![logits, labels], rows, DType::Float))
     }

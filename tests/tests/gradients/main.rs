@@ -1,8 +1,10 @@
 //! Every gradient rule, and every kernel that the executor fuses from them, against differences (see
 //! `nn_tests::gradcheck`), on the reference kernels and on the vector kernels.
 
+mod moves;
+
 use nn_core::Result;
-use nn_core::graph::{DType, Graph, Keep, Node};
+use nn_core::graph::{Graph, Keep, Node};
 use nn_core::layers::Dense;
 use nn_core::ops::{Activation, Trans};
 use nn_tests::gradcheck::{Bench, Range, World, check};
@@ -284,58 +286,6 @@ proptest! {
             let y = b.g.tanh(y)?;
             let back = b.g.reshape(y, &[first, Some(2), Some(1)])?;
             b.weigh(back)
-        })?;
-    }
-
-    #[test]
-    fn tensors_side_by_side_and_cut_apart_again(
-        world in world(), m in rows(), p in prop::sample::select(&[1usize, 2, 5][..]), a in size(), b in size(),
-        start in any::<prop::sample::Index>(), seed: u64,
-    ) {
-        for rest in [&[][..], &[p]] {
-            let of = |width: usize| [rest, &[width]].concat();
-            gradient_is_right(world, m, seed, |bench| {
-                let x = bench.batch(&of(a), Range::Any)?;
-                let y = bench.batch(&of(b), Range::Any)?;
-                let square = bench.g.square(y)?;
-                // One part twice: its gradients add up.
-                let joined = bench.g.concatenate(&[x, square, x])?;
-                let squared = bench.g.square(joined)?;
-                let start = start.index(2 * a + b);
-                let part = bench.g.slice_columns(squared, start, 2 * a + b - start)?;
-                let one = bench.g.slice_columns(part, 0, 1)?;
-                let whole = bench.g.concatenate(&[one, part])?;
-                bench.weigh(whole)
-            })?;
-        }
-    }
-
-    #[test]
-    fn gradients_of_gradients_through_slices(world in world(), m in rows(), n in 2usize..20, seed: u64) {
-        gradient_is_right(world, m, seed, |b| {
-            let x = b.batch(&[n], Range::Any)?;
-            let part = b.g.slice_columns(x, 1, n - 1)?;
-            let joined = b.g.concatenate(&[part, x])?;
-            let y = b.g.exp(joined)?;
-            let cost = b.weigh(y)?;
-            let dx = b.g.gradients(cost, &[x])?[0];
-            b.weigh(dx)
-        })?;
-    }
-
-    #[test]
-    fn nothing_flows_through_random_numbers_and_comparisons(world in world(), m in rows(), n in size(), seed: u64) {
-        gradient_is_right(world, m, seed, |b| {
-            let x = b.batch(&[n], Range::Between)?;
-            let row = b.parameter(&[n], Range::Any)?;
-            let step = b.g.scalar(3.0);
-            let u = b.g.uniform_like(x, step)?;
-            let larger = b.g.greater(x, row)?;
-            let mask = b.g.cast(larger, DType::Float);
-            let kept = b.g.mul(mask, x)?;
-            let y = b.g.mul(u, kept)?;
-            let y = b.g.square(y)?;
-            b.weigh(y)
         })?;
     }
 
