@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::{Error, Result};
 
 /// Examples: rows for each input of a network, in any of their forms, a target for each of its outputs, and, where rows
-/// don't count alike, a weight for each. It borrows; a clone costs nothing.
+/// don't count alike, a weight for each. It borrows; a clone copies no row.
 ///
 /// ```
 /// use nn_core::matrix::InputRef;

@@ -10,7 +10,8 @@ use crate::{BatchEnd, Callback, EpochEnd, Flow, Result, Trainable};
 /// Stops after the current batch once a flag is set: by a signal handler, another thread, a button.
 ///
 /// The updates made until then stay in the network, and `fit` returns as usual: its
-/// [`ending`](crate::Fitted::ending) says that it was stopped, and where.
+/// [`ending`](crate::Fitted::ending) says that it was stopped, and where. Of an epoch that was not finished the history has
+/// nothing. Measuring after an epoch is gone through with.
 ///
 /// ```
 /// use std::sync::Arc;
