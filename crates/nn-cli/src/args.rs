@@ -1,8 +1,9 @@
 //! What a person writes on the command line, typed. The options of `nn train` are in [`train`] and
-//! [`optimizer`].
+//! [`optimizer`], those of `nn plot` in [`plot`].
 
 mod numbers;
 mod optimizer;
+mod plot;
 mod train;
 
 use std::fmt;
@@ -12,7 +13,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use mnist_data::NamedSet;
 
 pub(crate) use optimizer::{OptimizerArgs, OptimizerName};
-pub(crate) use train::{Api, BatchRows, DType, Init, Input, TrainArgs};
+pub(crate) use plot::{Graphics, Ground, PlotArgs, What};
+pub(crate) use train::{ACTIVATIONS, Api, BatchRows, DType, Init, Input, TrainArgs};
 
 /// Trains small dense networks on the CPU, in the open and very fast.
 #[derive(Debug, Parser)]
@@ -29,6 +31,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Train a network and show how good it is
     Train(Box<TrainArgs>),
+    /// Draw what runs left: training curves, confusion matrix, digits, mistakes, weights
+    Plot(PlotArgs),
     /// Look at, fetch and verify data sets
     #[command(subcommand)]
     Data(DataCommand),

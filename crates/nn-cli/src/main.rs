@@ -5,8 +5,12 @@
 mod args;
 mod backends;
 mod data;
+mod draw;
 mod failure;
+mod mistakes;
+mod plot;
 mod render;
+mod report;
 mod screen;
 mod train;
 
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
 fn run(command: Command, screen: &mut Screen) -> Result<(), Failure> {
     match command {
         Command::Train(args) => train::run(*args, screen),
+        Command::Plot(args) => plot::run(&args, screen),
         Command::Data(command) => data::run(command, screen),
         Command::Backends => backends::run(screen),
     }

@@ -12,6 +12,8 @@ const WIDTH_WITHOUT_TERMINAL: usize = 100;
 /// What may be used to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
+    /// Whether it is a terminal at all.
+    pub(crate) terminal: bool,
     /// Colours: only on a terminal, and not where `NO_COLOR` is set.
     pub(crate) colour: bool,
     /// Anything but ASCII: where the locale says UTF-8, unless `--ascii`.
@@ -28,6 +30,7 @@ impl Style {
         let width =
             terminal.size_checked().map_or(WIDTH_WITHOUT_TERMINAL, |(_, columns)| usize::from(columns));
         Self {
+            terminal: is_terminal,
             colour: is_terminal && variable("NO_COLOR").is_empty() && variable("TERM") != "dumb",
             unicode: !ascii && is_utf8(variable),
             width,

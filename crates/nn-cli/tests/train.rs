@@ -116,7 +116,7 @@ fn a_run_on_mnist_learns_and_shows_and_writes_all_that_it_should() -> TestResult
     let history: Value = serde_json::from_slice(&fs::read(format!("{out}/history.json"))?)?;
     let config: Value = serde_json::from_slice(&fs::read(format!("{out}/config.json"))?)?;
     assert_eq!((&history["history"], &config), (&record["history"], &record["config"]));
-    assert_eq!(fs::read_dir(&out)?.count(), 3);
+    assert_eq!(fs::read_dir(&out)?.count(), 4);
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use super::optimizer::OptimizerArgs;
 use super::{DATA_HELP, DataSource};
 
 /// The activations that a hidden layer may have.
-const ACTIVATIONS: [Activation; 3] = [Activation::Tanh, Activation::Relu, Activation::Sigmoid];
+pub(crate) const ACTIVATIONS: [Activation; 3] = [Activation::Tanh, Activation::Relu, Activation::Sigmoid];
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
@@ -99,7 +99,7 @@ pub(crate) struct TrainArgs {
     /// Write the trained weights to FILE, under Keras' names
     #[arg(long, value_name = "FILE.safetensors", help_heading = "Output")]
     pub(crate) save: Option<PathBuf>,
-    /// Write config.json, history.json and model.safetensors into DIR, which is made if need be
+    /// Write config.json, history.json, model.safetensors and report.html into DIR, which is made if need be
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(crate) out: Option<PathBuf>,
     /// Print nothing but errors

@@ -141,7 +141,7 @@ pub(crate) fn side_by_side(images: &[(Gray<'_>, String)], style: Style) -> Strin
 mod tests {
     use super::*;
 
-    const PLAIN: Style = Style { colour: false, unicode: true, width: 80 };
+    const PLAIN: Style = Style { terminal: false, colour: false, unicode: true, width: 80 };
     const ASCII: Style = Style { unicode: false, ..PLAIN };
     const COLOUR: Style = Style { colour: true, ..PLAIN };
 

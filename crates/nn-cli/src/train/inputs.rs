@@ -11,7 +11,7 @@ use crate::args::Input;
 use crate::failure::Failure;
 
 /// The brightest pixel: bytes are divided by it, so that inputs are in [0, 1].
-const WHITE: f64 = 255.0;
+pub(crate) const WHITE: f64 = 255.0;
 
 /// Training and test examples, prepared once.
 pub(crate) struct Inputs<T> {

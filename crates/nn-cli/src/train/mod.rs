@@ -3,9 +3,9 @@
 mod config;
 mod inputs;
 mod interrupt;
-mod mistakes;
 mod model;
 mod optimizer;
+mod page;
 mod progress;
 mod record;
 
@@ -19,12 +19,17 @@ use nn_train::{Ending, FitData, Fitted, Trainable, predict};
 
 use self::config::TrainConfig;
 use self::inputs::Inputs;
+pub(crate) use self::inputs::WHITE;
 use self::progress::Progress;
-use self::record::{Environment, Outputs, Record, Seconds};
+pub(crate) use self::record::{HISTORY, MODEL};
+
+use self::record::{DataFacts, Environment, Outputs, Record, Seconds};
 use crate::args::{DType, TrainArgs};
 use crate::data::load;
 use crate::failure::Failure;
+use crate::mistakes::{Mistake, drawn};
 use crate::render::grouped;
+use crate::report::Fact;
 use crate::screen::{Screen, Style};
 
 pub(crate) fn run(args: TrainArgs, screen: &mut Screen) -> Result<(), Failure> {
@@ -50,7 +55,8 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let load_seconds = begin.elapsed().as_secs_f64();
 
     let environment = Environment::new(network.session().description(), network.session().threads(), config);
-    screen.print(introduction(config, &data, &inputs, &environment, screen.style)?);
+    let introduction = introduction(config, &data, &inputs, &environment, screen.style)?;
+    screen.print(lines(&introduction, screen.style));
     let test = inputs.test()?;
     let fit_data =
         FitData { test: (test.rows() > 0).then_some(test.clone()), ..FitData::new(inputs.train()?) };
@@ -79,9 +85,13 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
         },
         images_per_second: times.images_per_second(),
         environment: &environment,
+        data: DataFacts::new(&data),
         config: config.describe(),
     };
-    outputs.write(&record, &network)?;
+    let mistakes = Mistake::all(data.test.labels.classes(), &predicted, &answers);
+    outputs.write(&record, &network, |title| {
+        page::report(title, &introduction, &record, &data, &mistakes, &network)
+    })?;
 
     let heading = |text: &str| screen.style.bold(text);
     let summary = [
@@ -89,7 +99,7 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
         matrix.to_string(),
         heading("Classification report"),
         format!("{report:.4}"),
-        mistakes::drawn(&data.test, &predicted, &answers, screen.style).trim_end().to_owned() + "\n",
+        drawn(&mistakes, &data, screen.style).trim_end().to_owned() + "\n",
         format!(
             "{}: {:.1} s in all, {:.1} s of them training at {} images/s",
             environment.line(),
@@ -121,14 +131,14 @@ fn interrupted_in(ending: Ending) -> Option<String> {
     }
 }
 
-/// What is about to happen, in a few lines.
+/// What is about to happen: names and values.
 fn introduction<T: Scalar>(
     config: &TrainConfig,
     data: &mnist_data::Dataset,
     inputs: &Inputs<T>,
     environment: &Environment,
     style: Style,
-) -> Result<String, Failure> {
+) -> Result<Vec<Fact>, Failure> {
     let (_, rows, columns) = data.train.images.shape();
     let classes = data.class_count();
     let mut layers = vec![data.train.images.pixels().to_string()];
@@ -149,6 +159,9 @@ fn introduction<T: Scalar>(
         ("training", config.training_line()),
         ("with", format!("{}, {} input", environment.line(), inputs.form())),
     ];
-    let line = |(name, text): (&str, String)| format!("{} {text}\n", style.bold(&format!("{name:8}")));
-    Ok(lines.map(line).concat())
+    Ok(lines.map(|(name, text)| (name.to_owned(), text)).into())
+}
+
+fn lines(facts: &[Fact], style: Style) -> String {
+    facts.iter().map(|(name, text)| format!("{} {text}\n", style.bold(&format!("{name:8}")))).collect()
 }

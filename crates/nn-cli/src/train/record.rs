@@ -28,7 +28,26 @@ pub(crate) struct Record<'a> {
     /// Images trained on per second of training.
     pub(crate) images_per_second: f64,
     pub(crate) environment: &'a Environment,
+    pub(crate) data: DataFacts<'a>,
     pub(crate) config: Value,
+}
+
+/// What the images were.
+#[derive(Debug, Serialize)]
+pub(crate) struct DataFacts<'a> {
+    name: &'a str,
+    /// Of an image, in pixels.
+    rows: usize,
+    columns: usize,
+    /// The classes' names.
+    classes: &'a [String],
+}
+
+impl<'a> DataFacts<'a> {
+    pub(crate) fn new(data: &'a mnist_data::Dataset) -> Self {
+        let (_, rows, columns) = data.train.images.shape();
+        Self { name: &data.name, rows, columns, classes: &data.classes }
+    }
 }
 
 /// Wall-clock time.
@@ -84,15 +103,38 @@ impl Environment {
         }
     }
 
+    /// All of it, as names and values.
+    pub(crate) fn facts(&self) -> Vec<(String, String)> {
+        let path = self.library_path.as_ref().map(|path| path.display().to_string());
+        let facts = [
+            ("backend", Some(self.backend.to_owned())),
+            ("library", Some(self.library.clone())),
+            ("library's version", self.library_version.clone()),
+            ("library's file", path),
+            ("instructions", Some(self.isa.clone())),
+            ("threads", Some(self.threads.to_string())),
+            ("threads per call", Some(self.threads_per_call.to_string())),
+            ("type of numbers", Some(self.dtype_name().to_owned())),
+            ("processor", self.cpu.clone()),
+            ("processors", Some(self.cpus.to_string())),
+            ("system", Some(format!("{}, {}", self.os, self.arch))),
+            ("nn", Some(self.nn_version.to_owned())),
+        ];
+        facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+
+    fn dtype_name(&self) -> &'static str {
+        match self.dtype {
+            DType::F32 => "f32",
+            DType::F64 => "f64",
+        }
+    }
+
     /// Backend, library, instruction set, threads and element type in one line.
     pub(crate) fn line(&self) -> String {
         let threads =
             if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
-        let dtype = match self.dtype {
-            DType::F32 => "f32",
-            DType::F64 => "f64",
-        };
-        format!("{}, {threads}, {dtype}", self.description)
+        format!("{}, {threads}, {}", self.description, self.dtype_name())
     }
 }
 
@@ -133,14 +175,21 @@ impl Outputs {
         fs::create_dir_all(directory).map_err(|e| {
             Failure::other(format_args!("{}: cannot make the directory: {e}", directory.display()))
         })?;
-        for name in [CONFIG, HISTORY, MODEL] {
+        for name in [CONFIG, HISTORY, MODEL, REPORT] {
             check_writable(&directory.join(name))?;
         }
         Ok(())
     }
 
     /// Writes them all.
-    pub(crate) fn write<T: Scalar>(&self, record: &Record<'_>, network: &Network<T>) -> Result<(), Failure> {
+    ///
+    /// `page` makes the report from the run's name.
+    pub(crate) fn write<T: Scalar>(
+        &self,
+        record: &Record<'_>,
+        network: &Network<T>,
+        page: impl FnOnce(&str) -> String,
+    ) -> Result<(), Failure> {
         if let Some(path) = &self.json {
             write_json(path, record)?;
         }
@@ -151,15 +200,18 @@ impl Outputs {
             write_json(&directory.join(CONFIG), &record.config)?;
             write_json(&directory.join(HISTORY), record)?;
             write_weights(&directory.join(MODEL), &network.weights())?;
+            let title = directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy();
+            write_atomically(&directory.join(REPORT), page(&title).as_bytes())?;
         }
         Ok(())
     }
 }
 
-/// The files in the directory of `--out`: the options, the content of `--json`, the trained weights.
+/// The files in the directory of `--out`: the options, the content of `--json`, the trained weights, the page.
 const CONFIG: &str = "config.json";
-const HISTORY: &str = "history.json";
-const MODEL: &str = "model.safetensors";
+pub(crate) const HISTORY: &str = "history.json";
+pub(crate) const MODEL: &str = "model.safetensors";
+const REPORT: &str = "report.html";
 
 fn write_json(path: &Path, content: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_vec_pretty(content)

@@ -1,5 +1,7 @@
 //! Runs the program, and makes small data sets for it.
 
+#![allow(dead_code, reason = "every test program compiles this anew and uses a part of it")]
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};

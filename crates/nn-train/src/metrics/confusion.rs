@@ -49,6 +49,25 @@ impl ConfusionMatrix {
         Ok(matrix)
     }
 
+    /// From its rows, as it serializes.
+    ///
+    /// # Errors
+    /// If a row has not as many counts as there are rows, or the counts add up to more than a `u64` holds.
+    pub fn from_rows(rows: &[Vec<u64>]) -> Result<Self> {
+        let classes = rows.len();
+        if let Some((truth, row)) = rows.iter().enumerate().find(|(_, row)| row.len() != classes) {
+            return Err(Error::invalid(format_args!(
+                "confusion matrix: expected {classes} counts in each of {classes} rows, found {} in row {truth}",
+                row.len()
+            )));
+        }
+        let counts = rows.concat();
+        if counts.iter().try_fold(0u64, |sum, &n| sum.checked_add(n)).is_none() {
+            return Err(Error::invalid("confusion matrix: the counts add up to more than a u64 holds"));
+        }
+        Ok(Self { classes, counts })
+    }
+
     /// Counts one more example of class `truth` that was taken for `predicted`.
     ///
     /// # Errors
@@ -167,6 +186,16 @@ mod tests {
         assert_eq!(whole.row(2), [0, 1, 1]);
         assert_eq!((whole.support(1), whole.predictions(1), whole.correct(), whole.total()), (2, 2, 4, 6));
         assert!(merged.merge(&ConfusionMatrix::new(2)).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn it_comes_back_from_its_rows_and_from_no_others() -> Result<()> {
+        let whole = ConfusionMatrix::from_labels(&[0, 1, 1], &[1, 1, 0], 2)?;
+        assert_eq!(ConfusionMatrix::from_rows(&[vec![0, 1], vec![1, 1]])?, whole);
+        for wrong in [vec![vec![1, 2]], vec![vec![1, 2], vec![3]], vec![vec![u64::MAX, 1], vec![0, 0]]] {
+            assert!(ConfusionMatrix::from_rows(&wrong).is_err(), "{wrong:?}");
+        }
         Ok(())
     }
 

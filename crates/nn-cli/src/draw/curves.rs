@@ -1,0 +1,402 @@
+//! Training curves: accuracy and loss over the epochs, of one run or of several.
+
+use nn_train::History;
+
+use super::axis::Axis;
+use super::paint::{Paint, SERIES};
+use super::scene::{Anchor, Dash, Scene, Shape, Text, fitted, room_for};
+
+/// What a run measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Curve<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) history: &'a History,
+}
+
+/// The most runs in one picture: as many as there are colours that can be told apart.
+pub(crate) const MOST_RUNS: usize = SERIES;
+
+/// What is drawn over the epochs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Figure {
+    Accuracy,
+    Loss,
+}
+
+impl Figure {
+    /// Both, in the order in which they are drawn.
+    pub(crate) const ALL: [Self; 2] = [Self::Accuracy, Self::Loss];
+
+    /// The name in a history, after the prefix of the part of the data.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Accuracy => "accuracy",
+            Self::Loss => "loss",
+        }
+    }
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Accuracy => "Accuracy (%)",
+            Self::Loss => "Loss",
+        }
+    }
+
+    /// As it is drawn: accuracies in percent.
+    pub(crate) fn shown(self, value: f64) -> f64 {
+        if self == Self::Accuracy { 100.0 * value } else { value }
+    }
+
+    /// Over the epochs, and over the values; that one is `None` if not one of them is finite, and all is if there are
+    /// no values.
+    pub(crate) fn axes(self, lines: &[Line<'_>]) -> Option<(Axis, Option<Axis>)> {
+        let epochs = lines.iter().map(|line| line.values.len()).max().filter(|&n| n > 0)?;
+        let shown =
+            lines.iter().flat_map(|line| line.values).map(|&v| self.shown(v)).filter(|v| v.is_finite());
+        let (low, high) = shown.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        let up = match self {
+            _ if low > high => None,
+            Self::Accuracy => Some(Axis::around(low, high, TICKS)),
+            Self::Loss => Some(Axis::around_losses(low, high, TICKS)),
+        };
+        Some((Axis::epochs(epochs), up))
+    }
+}
+
+/// The parts of the data that a history has figures of: prefix, name, and how their lines are broken.
+pub(crate) const PARTS: [(&str, &str, Dash); 3] =
+    [("", "training", Dash::Solid), ("val_", "validation", Dash::Dashed), ("test_", "test", Dash::Dotted)];
+
+/// A panel's size: two beside each other fill a page of 1,000 pixels, and one scaled down to a phone's 360 keeps its
+/// text above 9 pixels.
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 300.0;
+/// Between panels, and around everything.
+const GAP: f64 = 16.0;
+const TEXT: f64 = 13.0;
+const TITLE: f64 = 15.0;
+/// Some so many numbers along an axis of values.
+const TICKS: usize = 5;
+/// Up to so many epochs, each has its dot, which says its figures where there is a pointer.
+const DOTTED_UP_TO: usize = 60;
+
+/// Accuracy and loss beside each other, with one legend; `None` if there is nothing to draw.
+pub(crate) fn history(runs: &[Curve<'_>]) -> Option<Scene> {
+    let panels: Vec<Scene> = Figure::ALL.iter().filter_map(|&figure| plot(runs, figure)).collect();
+    if panels.is_empty() {
+        return None;
+    }
+    let width = panels.len() as f64 * (WIDTH + GAP) + GAP;
+    let mut scene = Scene::new(width, 0.0, title(runs, "Training curves"));
+    scene.description = panels.iter().map(|p| p.description.clone()).collect::<Vec<_>>().join(" ");
+    let top = legend(&mut scene, runs, GAP, GAP + TEXT, width - 2.0 * GAP) + GAP;
+    for (i, panel) in panels.into_iter().enumerate() {
+        scene.place(panel, GAP + i as f64 * (WIDTH + GAP), top);
+    }
+    scene.set_height(top + HEIGHT + GAP);
+    Some(scene)
+}
+
+/// One figure, with a legend of its own; `None` if no run has it.
+pub(crate) fn panel(runs: &[Curve<'_>], figure: Figure) -> Option<Scene> {
+    let plot = plot(runs, figure)?;
+    let mut scene = Scene::new(WIDTH, 0.0, title(runs, figure.title()));
+    scene.description = plot.description.clone();
+    let top = legend(&mut scene, runs, 0.0, TEXT + 2.0, WIDTH) + GAP;
+    scene.place(plot, 0.0, top);
+    scene.set_height(top + HEIGHT);
+    Some(scene)
+}
+
+fn title(runs: &[Curve<'_>], what: &str) -> String {
+    let names: Vec<&str> = runs.iter().map(|run| run.name).collect();
+    format!("{what}: {}", names.join(", "))
+}
+
+/// A line to draw.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    pub(crate) run: &'a str,
+    /// Of the data.
+    pub(crate) part: &'static str,
+    /// One per epoch.
+    pub(crate) values: &'a [f64],
+    pub(crate) paint: Paint,
+    dash: Dash,
+    figure: Figure,
+}
+
+impl Line<'_> {
+    /// One of its values, with its unit.
+    pub(crate) fn written(&self, value: f64) -> String {
+        match self.figure {
+            Figure::Accuracy => format!("{:.2} %", self.figure.shown(value)),
+            Figure::Loss => format!("{value:.4}"),
+        }
+    }
+}
+
+/// With one run, parts of the data have colours; with several, runs have.
+pub(crate) fn lines<'a>(runs: &[Curve<'a>], figure: Figure) -> Vec<Line<'a>> {
+    let of_run = |(r, run): (usize, &Curve<'a>)| {
+        let (name, history, one) = (run.name, run.history, runs.len() == 1);
+        PARTS.iter().enumerate().filter_map(move |(p, &(prefix, part, dash))| {
+            let values = history.get(&format!("{prefix}{}", figure.key()))?;
+            Some(Line {
+                run: name,
+                part,
+                values,
+                paint: Paint::Series(if one { p } else { r }),
+                dash,
+                figure,
+            })
+        })
+    };
+    runs.iter().enumerate().flat_map(of_run).collect()
+}
+
+/// Axes and lines, without a legend.
+fn plot(runs: &[Curve<'_>], figure: Figure) -> Option<Scene> {
+    let lines = lines(runs, figure);
+    let (across, up) = figure.axes(&lines)?;
+    let mut scene = Scene::new(WIDTH, HEIGHT, title(runs, figure.title()));
+    scene.text(Text::new(0.0, TITLE, TITLE, figure.title()).bold());
+    let Some(up) = up else {
+        scene.description = format!("{}: no finite value.", figure.title());
+        scene.text(
+            Text::new(WIDTH / 2.0, HEIGHT / 2.0, TEXT, "Not one finite value: the run diverged")
+                .anchor(Anchor::Middle),
+        );
+        return Some(scene);
+    };
+    let area = Area::new(across, up);
+    area.draw(&mut scene);
+    for line in &lines {
+        area.line(&mut scene, line);
+    }
+    scene.description = described(&lines, figure);
+    Some(scene)
+}
+
+/// The rectangle between the axes.
+struct Area {
+    across: Axis,
+    up: Axis,
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Area {
+    fn new(across: Axis, up: Axis) -> Self {
+        let labels = up.ticks().iter().map(|&t| room_for(&up.label(t), TEXT)).fold(0.0, f64::max);
+        let end = across.ticks().last().map_or(0.0, |&t| room_for(&across.label(t), TEXT) / 2.0);
+        Self {
+            left: labels + 10.0,
+            right: WIDTH - end.max(6.0),
+            top: TITLE + 16.0,
+            bottom: HEIGHT - 2.0 * TEXT - 16.0,
+            across,
+            up,
+        }
+    }
+
+    fn at(&self, epoch: f64, value: f64) -> (f64, f64) {
+        let x = self.left + self.across.place(epoch) * (self.right - self.left);
+        (x, self.bottom + self.up.place(value) * (self.top - self.bottom))
+    }
+
+    fn draw(&self, scene: &mut Scene) {
+        for &tick in self.up.ticks() {
+            let (_, y) = self.at(1.0, tick);
+            scene.line((self.left, y), (self.right, y), 1.0, Paint::Grid);
+            let label = Text::new(self.left - 8.0, y + 0.35 * TEXT, TEXT, self.up.label(tick));
+            scene.text(label.paint(Paint::Muted).anchor(Anchor::End));
+        }
+        scene.line((self.left, self.bottom), (self.right, self.bottom), 1.0, Paint::Muted);
+        for &tick in self.across.ticks() {
+            let (x, _) = self.at(tick, 1.0);
+            scene.line((x, self.bottom), (x, self.bottom + 5.0), 1.0, Paint::Muted);
+            let label = Text::new(x, self.bottom + 7.0 + TEXT, TEXT, self.across.label(tick));
+            scene.text(label.paint(Paint::Muted).anchor(Anchor::Middle));
+        }
+        let middle = (self.left + self.right) / 2.0;
+        let scale = if self.up.is_logarithmic() { "epoch (logarithmic scale)" } else { "epoch" };
+        scene.text(Text::new(middle, HEIGHT - 4.0, TEXT, scale).paint(Paint::Muted).anchor(Anchor::Middle));
+    }
+
+    /// A value that is not finite breaks the line.
+    fn line(&self, scene: &mut Scene, line: &Line<'_>) {
+        let measured: Vec<(usize, f64)> = line.values.iter().enumerate().map(|(i, &v)| (i + 1, v)).collect();
+        for whole in measured.split(|(_, value)| !value.is_finite()).filter(|part| !part.is_empty()) {
+            let points: Vec<(f64, f64)> =
+                whole.iter().map(|&(e, v)| self.at(e as f64, line.figure.shown(v))).collect();
+            if points.len() > 1 {
+                scene.shapes.push(Shape::Line {
+                    points: points.clone(),
+                    width: 2.0,
+                    paint: line.paint,
+                    dash: line.dash,
+                });
+            }
+            if line.values.len() > DOTTED_UP_TO && points.len() > 1 {
+                continue;
+            }
+            for (&(epoch, value), (x, y)) in whole.iter().zip(points) {
+                let hint = format!("{}, epoch {epoch}, {}: {}", line.run, line.part, line.written(value));
+                scene.shapes.push(Shape::Dot { x, y, radius: 3.0, paint: line.paint, hint: Some(hint) });
+            }
+        }
+    }
+}
+
+/// The last value of each line, in words.
+fn described(lines: &[Line<'_>], figure: Figure) -> String {
+    let last =
+        |line: &Line<'_>| Some(format!("{} {} {}", line.run, line.part, line.written(*line.values.last()?)));
+    let all: Vec<String> = lines.iter().filter_map(last).collect();
+    format!("{} after the last epoch: {}.", figure.title(), all.join("; "))
+}
+
+/// Keys to the lines, in as many rows as they need; gives back where they end.
+fn legend(scene: &mut Scene, runs: &[Curve<'_>], left: f64, baseline: f64, width: f64) -> f64 {
+    const SAMPLE: f64 = 26.0;
+    let has = |prefix: &str| {
+        let of = |run: &Curve<'_>, figure: &Figure| {
+            run.history.get(&format!("{prefix}{}", figure.key())).is_some()
+        };
+        runs.iter().any(|run| Figure::ALL.iter().any(|figure| of(run, figure)))
+    };
+    let parts = PARTS.iter().enumerate().filter(|(_, (prefix, ..))| has(prefix));
+    let mut keys: Vec<(String, Paint, Dash)> = Vec::new();
+    if runs.len() == 1 {
+        keys.extend(parts.map(|(p, &(_, name, dash))| (name.to_owned(), Paint::Series(p), dash)));
+    } else {
+        keys.extend(
+            runs.iter().enumerate().map(|(r, run)| (run.name.to_owned(), Paint::Series(r), Dash::Solid)),
+        );
+        keys.extend(parts.map(|(_, &(_, name, dash))| (name.to_owned(), Paint::Ink, dash)));
+    }
+    let (mut x, mut y) = (left, baseline);
+    for (name, paint, dash) in keys {
+        let name = fitted(&name, TEXT, width - SAMPLE - 6.0);
+        let room = SAMPLE + 6.0 + room_for(&name, TEXT);
+        if x > left && x + room > left + width {
+            (x, y) = (left, y + 1.5 * TEXT);
+        }
+        let middle = y - 0.35 * TEXT;
+        let points = vec![(x, middle), (x + SAMPLE, middle)];
+        scene.shapes.push(Shape::Line { points, width: 2.5, paint, dash });
+        scene.text(Text::new(x + SAMPLE + 6.0, y, TEXT, name));
+        x += room + 14.0;
+    }
+    y
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(epochs: usize) -> History {
+        let mut history = History::default();
+        for epoch in 1..=epochs {
+            for (prefix, ..) in PARTS {
+                history.push(&format!("{prefix}loss"), 1.0 / epoch as f64);
+                history.push(&format!("{prefix}accuracy"), 1.0 - 0.5 / epoch as f64);
+            }
+        }
+        history
+    }
+
+    fn counted(scene: &Scene) -> (usize, usize) {
+        let lines = scene.shapes.iter().filter(|s| matches!(s, Shape::Line { width, .. } if *width == 2.0));
+        let dots = scene.shapes.iter().filter(|s| matches!(s, Shape::Dot { .. }));
+        (lines.count(), dots.count())
+    }
+
+    /// Whether everything is inside of the picture, texts with the room that they need.
+    fn fits(scene: &Scene) -> Result<(), String> {
+        let inside = |x: f64, y: f64| {
+            (-0.01..=scene.width + 0.01).contains(&x) && (-0.01..=scene.height + 0.01).contains(&y)
+        };
+        for shape in &scene.shapes {
+            let ok = match shape {
+                Shape::Text(t) => {
+                    let room = room_for(&t.text, t.size);
+                    let start = match t.anchor {
+                        Anchor::Start => t.x,
+                        Anchor::Middle => t.x - room / 2.0,
+                        Anchor::End => t.x - room,
+                    };
+                    inside(start, t.y) && inside(start + room, t.y - 0.8 * t.size)
+                }
+                Shape::Line { points, .. } => points.iter().all(|&(x, y)| inside(x, y)),
+                Shape::Dot { x, y, .. } => inside(*x, *y),
+                Shape::Rect { x, y, width, height, .. } | Shape::Image { x, y, width, height, .. } => {
+                    inside(*x, *y) && inside(x + width, y + height)
+                }
+            };
+            if !ok {
+                return Err(format!("{shape:?} is not within {} × {}", scene.width, scene.height));
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn everything_is_inside_the_picture_for_one_epoch_and_for_a_thousand() -> Result<(), String> {
+        for epochs in [1, 2, 60, 1000] {
+            let history_of = measured(epochs);
+            let run = Curve {
+                name: "a run with a name that is rather long, as names of folders go",
+                history: &history_of,
+            };
+            for runs in [vec![run], vec![run; MOST_RUNS]] {
+                let scene = history(&runs).ok_or("no picture")?;
+                fits(&scene)?;
+                for figure in Figure::ALL {
+                    fits(&panel(&runs, figure).ok_or("no picture")?)?;
+                }
+                let expected_lines = if epochs == 1 { 0 } else { 6 * runs.len() };
+                let expected_dots = if epochs <= DOTTED_UP_TO { 6 * runs.len() * epochs } else { 0 };
+                assert_eq!(counted(&scene), (expected_lines, expected_dots), "{epochs} epochs");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_breaks_the_line_and_only_it() {
+        let mut broken = History::default();
+        for value in [3.0, 2.0, f64::NAN, 1.0, f64::INFINITY] {
+            broken.push("loss", value);
+        }
+        let scene = panel(&[Curve { name: "run", history: &broken }], Figure::Loss);
+        assert_eq!(scene.as_ref().map(counted), Some((1, 3)));
+        let mut none = History::default();
+        none.push("loss", f64::NAN);
+        let scene = panel(&[Curve { name: "run", history: &none }], Figure::Loss);
+        assert!(scene.is_some_and(|s| {
+            s.shapes.iter().any(|s| matches!(s, Shape::Text(t) if t.text.contains("diverged")))
+        }));
+    }
+
+    #[test]
+    fn runs_that_measured_nothing_give_no_picture() {
+        let nothing = History::default();
+        assert_eq!(history(&[Curve { name: "run", history: &nothing }]), None);
+        assert_eq!(history(&[]), None);
+    }
+
+    #[test]
+    fn what_is_seen_is_said_in_words() {
+        let history_of = measured(2);
+        let scene = panel(&[Curve { name: "r1", history: &history_of }], Figure::Accuracy);
+        let words = scene.map(|s| s.description).unwrap_or_default();
+        assert_eq!(
+            words,
+            "Accuracy (%) after the last epoch: r1 training 75.00 %; r1 validation 75.00 %; r1 test 75.00 %."
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! What `report.html` shows of a run.
+
+use nn_core::Scalar;
+use nn_core::models::Network;
+use serde_json::Value;
+
+use super::record::Record;
+use crate::draw::{Bitmap, Item, MOST_UNITS, UnitPictures};
+use crate::mistakes::Mistake;
+use crate::render::grouped;
+use crate::report::{Fact, Report, page};
+
+/// How many mistakes are shown: five rows of eight on a wide screen.
+const SHOWN: usize = 40;
+
+/// The page of a run that is over. `introduction`: names and values that say what was trained on what.
+pub(crate) fn report<T: Scalar>(
+    title: &str,
+    introduction: &[Fact],
+    record: &Record<'_>,
+    data: &mnist_data::Dataset,
+    mistakes: &[Mistake],
+    network: &Network<T>,
+) -> String {
+    let (_, rows, columns) = data.train.images.shape();
+    let picture = |m: &Mistake| {
+        let bitmap = Bitmap::grey(columns, rows, data.test.images.get(m.index)?);
+        Some(Item { bitmap, caption: m.caption(&data.classes) })
+    };
+    let seconds = &record.seconds;
+    let time = |name: &str, value: f64| (name.to_owned(), format!("{value:.2} s"));
+    let rate = grouped(record.images_per_second.round() as usize);
+    page(&Report {
+        title,
+        facts: introduction.to_vec(),
+        history: record.history,
+        matrix: record.confusion_matrix,
+        scores: record.classification_report,
+        classes: &data.classes,
+        mistakes: mistakes.iter().take(SHOWN).filter_map(picture).collect(),
+        mistakes_in_all: mistakes.len(),
+        weights: units(network, (rows, columns)),
+        graph: None,
+        environment: record.environment.facts(),
+        seconds: vec![
+            time("until the first update", seconds.load),
+            time("training", seconds.training),
+            time("measuring after each epoch", seconds.evaluation),
+            time("in all", seconds.total),
+            ("images trained on per second".to_owned(), rate),
+        ],
+        options: options(&record.config),
+        command: None,
+    })
+}
+
+/// The weights of the first layer, if it is a dense one over the images' pixels.
+fn units<T: Scalar>(network: &Network<T>, shape: (usize, usize)) -> Option<UnitPictures> {
+    let first = network.weights().into_iter().find(|t| t.dims.len() == 2)?;
+    let values = first.values.iter().map(|v| v.wide()).collect();
+    let kernel = nn_core::models::NamedTensor { name: first.name, dims: first.dims, values };
+    UnitPictures::new(&kernel, shape, MOST_UNITS).ok()
+}
+
+/// The options as text, nested ones flat; those that were not given are left out.
+fn options(config: &Value) -> Vec<Fact> {
+    fn flat(prefix: &str, value: &Value, out: &mut Vec<Fact>) {
+        match value {
+            Value::Null => {}
+            Value::Object(map) => {
+                map.iter().for_each(|(key, value)| flat(&format!("{prefix}{key} "), value, out))
+            }
+            Value::Array(values) => {
+                let all: Vec<String> = values.iter().map(text).collect();
+                out.push((prefix.trim_end().replace('_', " "), all.join(", ")));
+            }
+            value => out.push((prefix.trim_end().replace('_', " "), text(value))),
+        }
+    }
+    fn text(value: &Value) -> String {
+        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    }
+    let mut out = Vec::new();
+    flat("", config, &mut out);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_names_and_values_without_braces() {
+        let config = serde_json::json!({"hidden": [8, 5], "optimizer": {"name": "sgd", "learning_rate": 0.5}, "blas": null});
+        let expected = [("hidden", "8, 5"), ("optimizer learning rate", "0.5"), ("optimizer name", "sgd")];
+        assert_eq!(options(&config), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}
