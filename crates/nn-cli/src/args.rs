@@ -33,11 +33,34 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Draw what runs left: training curves, confusion matrix, digits, mistakes, weights
     Plot(PlotArgs),
+    /// Replay the exercise that this program is built on, part by part: data, graph, layers, models
+    Notebook(NotebookArgs),
     /// Look at, fetch and verify data sets
     #[command(subcommand)]
     Data(DataCommand),
     /// List the linear-algebra backends: what is available, in which version, and what is not and why
     Backends,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct NotebookArgs {
+    /// Only this part: 1 data, 2 graph, 3 layers, 4 sequential models, 5 functional models
+    #[arg(long, value_name = "N", value_parser = part_number)]
+    pub(crate) part: Option<usize>,
+    /// Train a tenth of the epochs
+    #[arg(long)]
+    pub(crate) fast: bool,
+    /// Write the lesson to FILE, one page with code, output and pictures
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+fn part_number(text: &str) -> Result<usize, String> {
+    let parts = crate::notebook::COUNT;
+    text.parse()
+        .ok()
+        .filter(|n| (1..=parts).contains(n))
+        .ok_or_else(|| format!("expected a part from 1 to {parts}"))
 }
 
 #[derive(Debug, Subcommand)]

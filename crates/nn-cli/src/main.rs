@@ -8,6 +8,7 @@ mod data;
 mod draw;
 mod failure;
 mod mistakes;
+mod notebook;
 mod plot;
 mod render;
 mod report;
@@ -36,6 +37,7 @@ fn run(command: Command, screen: &mut Screen) -> Result<(), Failure> {
     match command {
         Command::Train(args) => train::run(*args, screen),
         Command::Plot(args) => plot::run(&args, screen),
+        Command::Notebook(args) => notebook::run(&args, screen),
         Command::Data(command) => data::run(command, screen),
         Command::Backends => backends::run(screen),
     }

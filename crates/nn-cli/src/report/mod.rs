@@ -6,7 +6,7 @@ mod sections;
 use nn_train::History;
 use nn_train::metrics::{ClassificationReport, ConfusionMatrix};
 
-use self::html::Html;
+pub(crate) use self::html::Html;
 use crate::draw::{Item, Theme, UnitPictures, css_rules};
 
 /// What the page shows.
@@ -45,28 +45,33 @@ pub(crate) type Fact = (String, String);
 /// The page. Every text in it is escaped; nothing in it asks for anything from anywhere, and a policy that browsers
 /// enforce says so.
 pub(crate) fn page(report: &Report<'_>) -> String {
+    document(&format!("{}: nn train", report.title), "", |page| {
+        sections::header(page, report);
+        page.inside("main", "", |page| {
+            sections::curves(page, report);
+            sections::test(page, report);
+            sections::mistakes(page, report);
+            sections::weights(page, report);
+            sections::graph(page, report);
+            sections::epochs(page, report);
+            sections::facts(page, report);
+            sections::again(page, report);
+        });
+    })
+}
+
+/// A page in the style of this program: `style` is added to that.
+pub(crate) fn document(title: &str, style: &str, body: impl FnOnce(&mut Html)) -> String {
     let mut page = Html::default();
     page.raw("<!DOCTYPE html>\n");
     page.inside("html", " lang=\"en\"", |page| {
-        page.inside("head", "", |page| head(page, report));
-        page.inside("body", "", |page| {
-            sections::header(page, report);
-            page.inside("main", "", |page| {
-                sections::curves(page, report);
-                sections::test(page, report);
-                sections::mistakes(page, report);
-                sections::weights(page, report);
-                sections::graph(page, report);
-                sections::epochs(page, report);
-                sections::facts(page, report);
-                sections::again(page, report);
-            });
-        });
+        page.inside("head", "", |page| head(page, title, style));
+        page.inside("body", "", body);
     });
     page.finish()
 }
 
-fn head(page: &mut Html, report: &Report<'_>) {
+fn head(page: &mut Html, title: &str, style: &str) {
     page.raw("<meta charset=\"utf-8\"/>\n");
     page.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n");
     page.raw("<meta name=\"color-scheme\" content=\"light dark\"/>\n");
@@ -74,10 +79,10 @@ fn head(page: &mut Html, report: &Report<'_>) {
         "<meta http-equiv=\"Content-Security-Policy\" \
          content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"/>\n",
     );
-    page.element("title", "", &format!("{}: nn train", report.title));
+    page.element("title", "", title);
     let dark = css_rules(Theme::Dark);
     page.raw(&format!(
-        "<style>\n{}{}\n@media screen and (prefers-color-scheme:dark){{{dark}}}\n</style>\n",
+        "<style>\n{}{style}{}\n@media screen and (prefers-color-scheme:dark){{{dark}}}\n</style>\n",
         include_str!("style.css"),
         css_rules(Theme::Light)
     ));
