@@ -66,11 +66,10 @@ pub(crate) fn run(page: &mut dyn Page, pace: Pace) -> Result {
     };
     let (train_feeds, test_feeds) = (feeds(&train, &y_train[..])?, feeds(&test, &y_test[..])?);
     let mut session = Session::new(g, options()?)?;
-    let mut on_train = 0.0;
     for epoch in 1..=pace.epochs(100) {
         let loss = session.run(&[cost, step], &train_feeds)?.scalar(0)?;
         if epoch % 10 == 0 {
-            on_train = session.run(&[share_right], &train_feeds)?.scalar(0)?;
+            let on_train = session.run(&[share_right], &train_feeds)?.scalar(0)?;
             let on_test = session.run(&[share_right], &test_feeds)?.scalar(0)?;
             page.say(&format!(
                 "step {epoch:3}: loss {loss:.4}, {:.2} % of train and {:.2} % of test are right",
@@ -79,7 +78,6 @@ pub(crate) fn run(page: &mut dyn Page, pace: Pace) -> Result {
             ));
         }
     }
-    page.compare("train accuracy after 100 full-batch epochs", f64::from(on_train), 0.9115);
 
     page.cell("Which are taken for which", "A row is a true digit, a column what it was taken for.");
     let guesses = session.run(&[predicted], &test_feeds)?.ints(0)?.to_vec();

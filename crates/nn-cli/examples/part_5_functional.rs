@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 
 use mnist_data::Mnist;
 use nn_cli::lesson::{Digits, Pace, Page, Result, options};
+use nn_core::init::Initializer;
 use nn_core::layers::{Dense, Nonlinearity};
 use nn_core::losses::Loss;
 use nn_core::metrics::Metric;
@@ -24,8 +25,9 @@ pub(crate) fn run(page: &mut dyn Page, pace: Pace) -> Result {
         "Each is called on what it works on; a model is what lies between its ends.",
     );
     let pixels = input("pixels", &[784]);
-    let hidden = Dense::new(512).activation(Activation::Relu).apply(&pixels)?;
-    let digit = Dense::new(10).activation(Nonlinearity::Softmax).apply(&hidden)?;
+    let dense = |units| Dense::new(units).kernel_initializer(Initializer::Normal(0.1));
+    let hidden = dense(512).activation(Activation::Tanh).apply(&pixels)?;
+    let digit = dense(10).activation(Nonlinearity::Softmax).apply(&hidden)?;
     let model = Model::new(&pixels, &digit)?;
     page.say(&model.summary());
 
