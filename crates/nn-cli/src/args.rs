@@ -1,20 +1,73 @@
 //! What a person writes on the command line, typed. The options of `nn train` are in [`train`] and
 //! [`optimizer`], those of `nn plot` in [`plot`].
 
+mod config;
 mod numbers;
 mod optimizer;
 mod plot;
 mod train;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use mnist_data::NamedSet;
+
+use crate::failure::Failure;
 
 pub(crate) use optimizer::{OptimizerArgs, OptimizerName};
 pub(crate) use plot::{Graphics, Ground, PlotArgs, What};
 pub(crate) use train::{ACTIVATIONS, Api, BatchRows, DType, Init, Input, TrainArgs};
+
+/// A command line, read.
+#[derive(Debug)]
+pub(crate) struct CommandLine {
+    pub(crate) args: Args,
+    /// The options of `nn train` in effect, as the text of a file that says the same; empty for other commands, and for
+    /// a run that leaves no folder.
+    pub(crate) config: String,
+}
+
+/// Reads the command line, and the file that its `--config` names. Wrong usage ends the program as clap ends it.
+///
+/// # Errors
+/// If that file can't be used.
+pub(crate) fn parse() -> Result<CommandLine, Failure> {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let mut command = Args::command();
+    command.build();
+    let mut matches = command.clone().get_matches_from(&line);
+    let args = from_matches(&matches)?;
+    let (Command::Train(train_args), Some((name, given))) = (&args.command, matches.subcommand()) else {
+        return Ok(CommandLine { args, config: String::new() });
+    };
+    let train = command.find_subcommand(name).cloned().unwrap_or_default();
+    if let Some(file) = &train_args.config {
+        let place = line.iter().position(|word| word == name).map_or(line.len(), |n| n + 1);
+        let more = config::read(file, &train, given)?;
+        let all = [&line[..place], &more, &line[place..]].concat();
+        let found = command.try_get_matches_from(all);
+        matches =
+            found.map_err(|e| Failure::usage(format_args!("{}: {}", file.display(), first_part(&e))))?;
+    }
+    let args = from_matches(&matches)?;
+    let leaves_folder = matches!(&args.command, Command::Train(train) if !train.no_out);
+    let given = matches.subcommand().filter(|_| leaves_folder);
+    let config = given.map_or_else(|| Ok(String::new()), |(_, given)| config::write(&train, given))?;
+    Ok(CommandLine { args, config })
+}
+
+fn from_matches(matches: &ArgMatches) -> Result<Args, Failure> {
+    Args::from_arg_matches(matches).map_err(|e| Failure::usage(first_part(&e)))
+}
+
+/// What clap says is wrong, without its hints at the end.
+fn first_part(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.split("\n\n").next().unwrap_or_default();
+    text.trim_start_matches("error: ").to_owned()
+}
 
 /// Trains small dense networks on the CPU, in the open and very fast.
 #[derive(Debug, Parser)]

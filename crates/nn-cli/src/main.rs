@@ -17,25 +17,26 @@ mod train;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use crate::args::{Args, Command};
+use crate::args::{Command, CommandLine};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let CommandLine { args, config } = match args::parse() {
+        Ok(line) => line,
+        Err(failure) => return failure.report(),
+    };
     let mut screen = Screen::new(args.ascii);
-    let outcome = run(args.command, &mut screen).and_then(|()| screen.finish());
+    let outcome = run(args.command, config, &mut screen).and_then(|()| screen.finish());
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }
 
-fn run(command: Command, screen: &mut Screen) -> Result<(), Failure> {
+fn run(command: Command, config: String, screen: &mut Screen) -> Result<(), Failure> {
     match command {
-        Command::Train(args) => train::run(*args, screen),
+        Command::Train(args) => train::run(*args, config, screen),
         Command::Plot(args) => plot::run(&args, screen),
         Command::Notebook(args) => notebook::run(&args, screen),
         Command::Data(command) => data::run(command, screen),

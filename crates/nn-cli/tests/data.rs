@@ -101,7 +101,7 @@ fn every_kind_of_broken_file_is_one_line_on_stderr_and_exit_status_1() -> TestRe
         let before = fs::read_dir(dir.path())?.count();
         let data = dir.path().to_str().unwrap_or_default();
         let json = dir.path().join("never.json");
-        let train = ["train", "--data", data, "--json", json.to_str().unwrap_or_default()];
+        let train = ["train", "--no-out", "--data", data, "--json", json.to_str().unwrap_or_default()];
         for command in [&["data", "info", "--data", data][..], &["data", "show", "0", "--data", data], &train]
         {
             assert_refused(&nn(command)?, words, &format!("{what}, {command:?}"));

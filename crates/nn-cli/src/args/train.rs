@@ -19,6 +19,10 @@ pub(crate) const ACTIVATIONS: [Activation; 3] = [Activation::Tanh, Activation::R
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
+    /// Read options from FILE, such as the config.toml that a run left; those given beside it override it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
     #[arg(long, default_value = "bundled", value_name = "bundled|DIR", help_heading = "Data", help = DATA_HELP)]
     pub(crate) data: DataSource,
     /// Train on the first N training images only
@@ -99,9 +103,12 @@ pub(crate) struct TrainArgs {
     /// Write the trained weights to FILE, under Keras' names
     #[arg(long, value_name = "FILE.safetensors", help_heading = "Output")]
     pub(crate) save: Option<PathBuf>,
-    /// Write config.json, history.json, model.safetensors and report.html into DIR, which is made if need be
+    /// Leave options, history, weights and a page to look at in DIR [default: runs/TIME-NAME, a new one for each run]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub(crate) out: Option<PathBuf>,
+    /// Leave no folder
+    #[arg(long, conflicts_with = "out", help_heading = "Output")]
+    pub(crate) no_out: bool,
     /// Print nothing but errors
     #[arg(long, short, help_heading = "Output")]
     pub(crate) quiet: bool,

@@ -34,12 +34,15 @@ pub(crate) struct TrainConfig {
     pub(crate) json: Option<PathBuf>,
     pub(crate) save: Option<PathBuf>,
     pub(crate) out: Option<PathBuf>,
+    pub(crate) no_out: bool,
+    /// The options as the text of a file.
+    pub(crate) text: String,
     pub(crate) quiet: bool,
 }
 
 impl TrainConfig {
-    /// Options that mean nothing together are wrong usage rather than ignored.
-    pub(crate) fn new(args: TrainArgs) -> Result<Self, Failure> {
+    /// Options that mean nothing together are wrong usage rather than ignored. `text`: the options as the text of a file.
+    pub(crate) fn new(args: TrainArgs, text: String) -> Result<Self, Failure> {
         let optimizer = optimizer::optimizer(&args.optimizer)?;
         if args.blas.is_some() && !matches!(args.backend, BackendKind::Auto | BackendKind::Blas) {
             return Err(Failure::usage(format_args!(
@@ -83,6 +86,8 @@ impl TrainConfig {
             json: args.json,
             save: args.save,
             out: args.out,
+            no_out: args.no_out,
+            text,
             quiet: args.quiet,
         })
     }
@@ -97,6 +102,12 @@ impl TrainConfig {
         let epochs = self.fit.epochs;
         let unit = if epochs == 1 { "epoch" } else { "epochs" };
         format!("{optimizer}, {batches}, {epochs} {unit}, seed {}", self.fit.seed)
+    }
+
+    /// A short name for the network and its optimizer: `512-tanh-adam`.
+    pub(crate) fn name(&self) -> String {
+        let units: Vec<String> = self.hidden.iter().map(ToString::to_string).collect();
+        format!("{}-{}-{}", units.join("-"), self.activation.name(), self.optimizer_args.name)
     }
 
     /// The configuration as JSON.

@@ -1,6 +1,7 @@
 //! `nn train`: options in, a trained network and its figures out.
 
 mod config;
+mod folder;
 mod inputs;
 mod interrupt;
 mod model;
@@ -18,10 +19,11 @@ use nn_train::metrics::{ClassificationReport, ConfusionMatrix, argmax_rows};
 use nn_train::{Ending, FitData, Fitted, Trainable, predict};
 
 use self::config::TrainConfig;
+use self::folder::{Contents, Folder};
+pub(crate) use self::folder::{HISTORY, MODEL};
 use self::inputs::Inputs;
 pub(crate) use self::inputs::WHITE;
 use self::progress::Progress;
-pub(crate) use self::record::{HISTORY, MODEL};
 
 use self::record::{DataFacts, Environment, Outputs, Record, Seconds};
 use crate::args::{DType, TrainArgs};
@@ -32,8 +34,9 @@ use crate::render::grouped;
 use crate::report::Fact;
 use crate::screen::{Screen, Style};
 
-pub(crate) fn run(args: TrainArgs, screen: &mut Screen) -> Result<(), Failure> {
-    let config = TrainConfig::new(args)?;
+/// `options`: those in effect, as the text of a file.
+pub(crate) fn run(args: TrainArgs, options: String, screen: &mut Screen) -> Result<(), Failure> {
+    let config = TrainConfig::new(args, options)?;
     if config.quiet {
         screen.mute();
     }
@@ -51,7 +54,13 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let inputs = Inputs::<T>::new(&data, config, &*backend)?;
     let options = SessionOptions { backend, threads: config.threads.get(), seed: config.fit.seed };
     let mut network = model::build(config, data.train.images.pixels(), data.class_count(), options)?;
-    outputs.make_directory()?;
+    let folder = match &config.out {
+        _ if config.no_out => None,
+        Some(path) => Some(Folder::named(path)?),
+        None => Some(Folder::fresh(&config.name())?),
+    };
+    // A run that was not told where to leave anything is for its reader, and may stop when the reader goes away.
+    let for_reader = outputs.is_empty() && config.out.is_none();
     let load_seconds = begin.elapsed().as_secs_f64();
 
     let environment = Environment::new(network.session().description(), network.session().threads(), config);
@@ -61,11 +70,11 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let fit_data =
         FitData { test: (test.rows() > 0).then_some(test.clone()), ..FitData::new(inputs.train()?) };
     let mut interrupt = Interrupt::new(interrupt::on_ctrl_c(config.quiet)?);
-    let mut progress = Progress::new(screen, config.quiet, outputs.is_empty());
+    let mut progress = Progress::new(screen, config.quiet, for_reader);
     let fitted = network.fit(&fit_data, &config.fit, &mut [&mut progress, &mut interrupt])?;
     let Fitted { history, ending } = fitted;
     let times = progress.finish();
-    if screen.is_closed() && outputs.is_empty() {
+    if screen.is_closed() && for_reader {
         return Ok(());
     }
 
@@ -89,9 +98,12 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
         config: config.describe(),
     };
     let mistakes = Mistake::all(data.test.labels.classes(), &predicted, &answers);
-    outputs.write(&record, &network, |title| {
-        page::report(title, &introduction, &record, &data, &mistakes, &network)
-    })?;
+    outputs.write(&record, &network)?;
+    if let Some(folder) = &folder {
+        let (title, config_file) = (folder.title(), folder.config());
+        let page = page::report(&title, &config_file, &introduction, &record, &data, &mistakes, &network);
+        folder.write(&Contents { config: &config.text, record: &record, network: &network, page: &page })?;
+    }
 
     let heading = |text: &str| screen.style.bold(text);
     let summary = [
@@ -109,10 +121,17 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
         ),
     ];
     screen.print(summary.join("\n"));
+    if let Some(folder) = &folder {
+        screen.print(format!("left in {}; look at {}", folder.path().display(), folder.report().display()));
+    }
     match interrupted_in(ending).filter(|_| interrupt.is_set()) {
         Some(place) => {
             let epochs = config.fit.epochs;
-            let kept = if outputs.is_empty() { "" } else { "; what was trained until then is saved" };
+            let kept = if outputs.is_empty() && folder.is_none() {
+                ""
+            } else {
+                "; what was trained until then is saved"
+            };
             Err(Failure::other(format_args!("interrupted {place} of {epochs}{kept}")))
         }
         None => Ok(()),

@@ -1,5 +1,7 @@
 //! What `report.html` shows of a run.
 
+use std::path::Path;
+
 use nn_core::Scalar;
 use nn_core::models::Network;
 use serde_json::Value;
@@ -13,9 +15,11 @@ use crate::report::{Fact, Report, page};
 /// How many mistakes are shown: five rows of eight on a wide screen.
 const SHOWN: usize = 40;
 
-/// The page of a run that is over. `introduction`: names and values that say what was trained on what.
+/// The page of a run that is over. `config`: its `config.toml`. `introduction`: names and values that say what was
+/// trained on what.
 pub(crate) fn report<T: Scalar>(
     title: &str,
+    config: &Path,
     introduction: &[Fact],
     record: &Record<'_>,
     data: &mnist_data::Dataset,
@@ -50,7 +54,7 @@ pub(crate) fn report<T: Scalar>(
             ("images trained on per second".to_owned(), rate),
         ],
         options: options(&record.config),
-        command: None,
+        command: Some(format!("nn train --config {}", quoted(&config.display().to_string()))),
     })
 }
 
@@ -85,9 +89,24 @@ fn options(config: &Value) -> Vec<Fact> {
     out
 }
 
+/// A word as a shell reads it: in single quotes unless it is made of characters that mean nothing else.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:+,@%=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_would_take_them_apart() {
+        assert_eq!(quoted("runs/20260102-030405-512/config.toml"), "runs/20260102-030405-512/config.toml");
+        assert_eq!(quoted("my runs/it's"), r"'my runs/it'\''s'");
+    }
 
     #[test]
     fn options_are_names_and_values_without_braces() {

@@ -1,4 +1,4 @@
-//! What a run leaves: `--json`, `--save` and `--out`.
+//! The figures of a run, and the files that `--json` and `--save` ask for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -145,19 +145,17 @@ fn cpu_name() -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// The files that were asked for.
+/// The files that were asked for beside the run's folder.
 #[derive(Debug)]
 pub(crate) struct Outputs {
     json: Option<PathBuf>,
     save: Option<PathBuf>,
-    directory: Option<PathBuf>,
 }
 
 impl Outputs {
     /// Finds out what can't be written before anything is computed. Nothing is written yet.
     pub(crate) fn check(config: &TrainConfig) -> Result<Self, Failure> {
-        let outputs =
-            Self { json: config.json.clone(), save: config.save.clone(), directory: config.out.clone() };
+        let outputs = Self { json: config.json.clone(), save: config.save.clone() };
         for path in outputs.json.iter().chain(&outputs.save) {
             check_writable(path)?;
         }
@@ -166,54 +164,23 @@ impl Outputs {
 
     /// Whether no file was asked for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.json.is_none() && self.save.is_none() && self.directory.is_none()
-    }
-
-    /// Makes the directory of `--out`, and finds out whether files can be written there.
-    pub(crate) fn make_directory(&self) -> Result<(), Failure> {
-        let Some(directory) = &self.directory else { return Ok(()) };
-        fs::create_dir_all(directory).map_err(|e| {
-            Failure::other(format_args!("{}: cannot make the directory: {e}", directory.display()))
-        })?;
-        for name in [CONFIG, HISTORY, MODEL, REPORT] {
-            check_writable(&directory.join(name))?;
-        }
-        Ok(())
+        self.json.is_none() && self.save.is_none()
     }
 
     /// Writes them all.
-    ///
-    /// `page` makes the report from the run's name.
-    pub(crate) fn write<T: Scalar>(
-        &self,
-        record: &Record<'_>,
-        network: &Network<T>,
-        page: impl FnOnce(&str) -> String,
-    ) -> Result<(), Failure> {
+    pub(crate) fn write<T: Scalar>(&self, record: &Record<'_>, network: &Network<T>) -> Result<(), Failure> {
         if let Some(path) = &self.json {
             write_json(path, record)?;
         }
         if let Some(path) = &self.save {
             write_weights(path, &network.weights())?;
         }
-        if let Some(directory) = &self.directory {
-            write_json(&directory.join(CONFIG), &record.config)?;
-            write_json(&directory.join(HISTORY), record)?;
-            write_weights(&directory.join(MODEL), &network.weights())?;
-            let title = directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy();
-            write_atomically(&directory.join(REPORT), page(&title).as_bytes())?;
-        }
         Ok(())
     }
 }
 
-/// The files in the directory of `--out`: the options, the content of `--json`, the trained weights, the page.
-const CONFIG: &str = "config.json";
-pub(crate) const HISTORY: &str = "history.json";
-pub(crate) const MODEL: &str = "model.safetensors";
-const REPORT: &str = "report.html";
-
-fn write_json(path: &Path, content: &impl Serialize) -> Result<(), Failure> {
+/// Writes a value as JSON, whole or not at all.
+pub(crate) fn write_json(path: &Path, content: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_vec_pretty(content)
         .map_err(|e| Failure::other(format_args!("{}: cannot write: {e}", path.display())))?;
     text.push(b'\n');
