@@ -25,7 +25,20 @@ pub(super) fn lower(
     rows: &dyn Fn(Symbol) -> Option<usize>,
 ) -> Result<Program> {
     let analysis = Analysis::new(graph, fetches);
-    let forms = Fusion::new(graph, &analysis).run();
+    let mut lower = written(graph, &analysis, fetches, feeds, rows)?;
+    share_slots(&mut lower.program, &lower.slots);
+    Ok(lower.program)
+}
+
+/// The program as it is written, in which every value has a place of its own, with what is known of its nodes.
+pub(super) fn written<'g>(
+    graph: &'g Graph,
+    analysis: &'g Analysis,
+    fetches: &[Node],
+    feeds: &'g [Node],
+    rows: &'g dyn Fn(Symbol) -> Option<usize>,
+) -> Result<Lower<'g>> {
+    let forms = Fusion::new(graph, analysis).run();
     let mut lower = Lower {
         graph,
         feeds,
@@ -37,15 +50,14 @@ pub(super) fn lower(
         slots: BufferSizes::default(),
         forms,
         program: Program::default(),
-        analysis: &analysis,
+        analysis,
     };
     lower.want(fetches);
     lower.lay_out_stages()?;
     lower.write_batched()?;
     lower.write_once()?;
     lower.write_fetches(fetches)?;
-    share_slots(&mut lower.program, &lower.slots);
-    Ok(lower.program)
+    Ok(lower)
 }
 
 pub(super) struct Lower<'g> {

@@ -11,6 +11,8 @@
 //! shards form a *lane*, which has its own accumulators for what is summed over the batch (Xᵀδ, Σδ, Σloss). Threads
 //! take whole lanes; afterwards the lanes' sums are added up in order. Shards and lanes follow from the number of rows
 //! and the backend alone, so the bits of a result don't depend on how many threads there are.
+//!
+//! [`explain`] tells all of this of a set of fetches, for people and pictures.
 
 mod analysis;
 mod elementwise;
@@ -29,6 +31,8 @@ mod run;
 mod session;
 mod store;
 mod value;
+mod view;
 
 pub use session::{Outputs, Session, SessionOptions};
 pub use value::{Feed, Tensor};
+pub use view::{CommitView, Explained, Origin, StageView, StepView, SumView, ValueView, explain};

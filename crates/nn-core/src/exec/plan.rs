@@ -41,7 +41,7 @@ pub(super) struct Lane<T> {
 
 /// How the rows of a batch are cut: `(first row, rows)` of each lane. A function of the number of rows and the rows of
 /// a shard alone.
-fn lanes(rows: usize, shard_rows: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn lanes(rows: usize, shard_rows: usize) -> impl Iterator<Item = (usize, usize)> {
     let shards = rows.div_ceil(shard_rows);
     let lanes = (shards / MIN_SHARDS_PER_LANE).clamp(1, MAX_LANES);
     let start = move |lane: usize| (shards * lane / lanes * shard_rows).min(rows);

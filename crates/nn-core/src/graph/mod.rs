@@ -89,6 +89,11 @@ impl Graph {
         &self.nodes
     }
 
+    /// The handles of all nodes, in the order of [`nodes`](Self::nodes).
+    pub fn handles(&self) -> impl Iterator<Item = Node> + use<> {
+        (0..self.nodes.len()).map(Node::from_index)
+    }
+
     /// What is known of `node`.
     pub fn node(&self, node: Node) -> &NodeData {
         &self.nodes[node.index()]
