@@ -49,6 +49,7 @@ mod network;
 mod options;
 mod order;
 mod plan;
+pub mod tensorboard;
 mod trainable;
 pub mod weights;
 

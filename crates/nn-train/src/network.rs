@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nn_core::graph::Graph;
 use nn_core::matrix::InputRef;
 use nn_core::models::{Batch, Figures, NamedTensor, Network};
 use nn_core::{Result, Scalar};
@@ -35,6 +36,10 @@ impl<T: Scalar> Trainable<T> for Network<T> {
 
     fn set_learning_rate(&mut self, rate: f64) -> Result<()> {
         self.set_learning_rate(rate)
+    }
+
+    fn graph(&self) -> Option<&Graph> {
+        Some(self.session().graph())
     }
 
     fn weights(&self) -> Vec<NamedTensor<T>> {

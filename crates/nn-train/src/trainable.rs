@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nn_core::graph::Graph;
 use nn_core::matrix::InputRef;
 use nn_core::models::{Batch, Figures, NamedTensor};
 use nn_core::{Result, Scalar};
@@ -68,6 +69,11 @@ pub trait Trainable<T: Scalar> {
     /// # Errors
     /// If the tensors are not this network's and its optimizer's, by name and dimensions; nothing has changed then.
     fn set_state(&mut self, state: &[NamedTensor<T>]) -> Result<()>;
+
+    /// The dataflow graph, for those who draw it; none if there is no such thing.
+    fn graph(&self) -> Option<&Graph> {
+        None
+    }
 
     /// [`fit`](crate::fit()) as a method.
     ///

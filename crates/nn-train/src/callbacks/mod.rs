@@ -22,6 +22,7 @@ mod monitor;
 mod path_pattern;
 mod reduce_on_plateau;
 mod schedule;
+mod tensorboard;
 mod terminate_on_nan;
 
 pub use csv_log::CsvLog;
@@ -32,6 +33,7 @@ pub use model_checkpoint::ModelCheckpoint;
 pub use monitor::Mode;
 pub use reduce_on_plateau::ReduceOnPlateau;
 pub use schedule::LearningRateSchedule;
+pub use tensorboard::TensorBoard;
 pub use terminate_on_nan::TerminateOnNan;
 
 /// The name under which callbacks that change the learning rate record it, as Keras does.

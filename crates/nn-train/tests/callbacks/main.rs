@@ -6,5 +6,6 @@ mod logs;
 mod rates;
 mod scripted;
 mod stops;
+mod tensorboard;
 
 type TestResult = Result<(), Box<dyn std::error::Error>>;
