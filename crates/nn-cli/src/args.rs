@@ -1,7 +1,8 @@
 //! What a person writes on the command line, typed. The options of `nn train` are in [`train`] and
-//! [`optimizer`], those of `nn plot` in [`plot`].
+//! [`optimizer`], those of `nn plot` and `nn graph` in [`plot`] and [`graph`].
 
 mod config;
+mod graph;
 mod numbers;
 mod optimizer;
 mod plot;
@@ -16,9 +17,10 @@ use mnist_data::NamedSet;
 
 use crate::failure::Failure;
 
+pub(crate) use graph::{Format, GraphArgs, GraphStage};
 pub(crate) use optimizer::{OptimizerArgs, OptimizerName};
 pub(crate) use plot::{Graphics, Ground, PlotArgs, What};
-pub(crate) use train::{ACTIVATIONS, Api, BatchRows, DType, Init, Input, TrainArgs};
+pub(crate) use train::{ACTIVATIONS, Api, BatchRows, DType, Init, Input, NetworkArgs, TrainArgs};
 
 /// A command line, read.
 #[derive(Debug)]
@@ -88,6 +90,8 @@ pub(crate) enum Command {
     Plot(PlotArgs),
     /// Replay the exercise that this program is built on, part by part: data, graph, layers, models
     Notebook(NotebookArgs),
+    /// Draw the training graph of a network
+    Graph(Box<GraphArgs>),
     /// Look at, fetch and verify data sets
     #[command(subcommand)]
     Data(DataCommand),

@@ -7,6 +7,7 @@ mod backends;
 mod data;
 mod draw;
 mod failure;
+mod graph;
 mod mistakes;
 mod notebook;
 mod plot;
@@ -39,6 +40,7 @@ fn run(command: Command, config: String, screen: &mut Screen) -> Result<(), Fail
         Command::Train(args) => train::run(*args, config, screen),
         Command::Plot(args) => plot::run(&args, screen),
         Command::Notebook(args) => notebook::run(&args, screen),
+        Command::Graph(args) => graph::run(*args, screen),
         Command::Data(command) => data::run(command, screen),
         Command::Backends => backends::run(screen),
     }

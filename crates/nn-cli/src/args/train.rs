@@ -32,33 +32,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = fraction, help_heading = "Data")]
     pub(crate) validation_split: f64,
 
-    /// The level of abstraction that the network is built at; all give the same bits
-    #[arg(long, value_enum, default_value_t = Api::Sequential, help_heading = "Network")]
-    pub(crate) api: Api,
-    /// The units of each hidden layer, separated by commas: 512, or 128,64
-    #[arg(long, value_name = "UNITS", default_value = "512", value_parser = Hidden::parse, help_heading = "Network")]
-    pub(crate) hidden: Hidden,
-    /// What the hidden layers do with their sums
-    #[arg(
-        long,
-        default_value = "tanh",
-        value_parser = PossibleValuesParser::new(ACTIVATIONS.map(Activation::name)).map(activation),
-        help_heading = "Network"
-    )]
-    pub(crate) activation: Activation,
-    /// The first weights: glorot-uniform, glorot-normal, he-uniform, he-normal, normal:SIGMA, uniform:LIMIT, orthogonal,
-    /// zeros, or a file of weights, FILE.safetensors
-    #[arg(long, value_name = "INIT", default_value = "glorot-uniform", value_parser = Init::parse, help_heading = "Network")]
-    pub(crate) init: Init,
-    /// Add F times the sum of the kernels' absolute values to the loss
-    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Network")]
-    pub(crate) l1: f64,
-    /// Add F times the sum of the kernels' squares to the loss
-    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Network")]
-    pub(crate) l2: f64,
-
     #[command(flatten)]
-    pub(crate) optimizer: OptimizerArgs,
+    pub(crate) network: NetworkArgs,
 
     /// How often to go through the training images
     #[arg(long, value_name = "N", default_value = "8", help_heading = "Training")]
@@ -112,6 +87,38 @@ pub(crate) struct TrainArgs {
     /// Print nothing but errors
     #[arg(long, short, help_heading = "Output")]
     pub(crate) quiet: bool,
+}
+
+/// What describes a network and how its weights follow their gradients.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// The level of abstraction that the network is built at; all give the same bits
+    #[arg(long, value_enum, default_value_t = Api::Sequential, help_heading = "Network")]
+    pub(crate) api: Api,
+    /// The units of each hidden layer, separated by commas: 512, or 128,64
+    #[arg(long, value_name = "UNITS", default_value = "512", value_parser = Hidden::parse, help_heading = "Network")]
+    pub(crate) hidden: Hidden,
+    /// What the hidden layers do with their sums
+    #[arg(
+        long,
+        default_value = "tanh",
+        value_parser = PossibleValuesParser::new(ACTIVATIONS.map(Activation::name)).map(activation),
+        help_heading = "Network"
+    )]
+    pub(crate) activation: Activation,
+    /// The first weights: glorot-uniform, glorot-normal, he-uniform, he-normal, normal:SIGMA, uniform:LIMIT, orthogonal,
+    /// zeros, or a file of weights, FILE.safetensors
+    #[arg(long, value_name = "INIT", default_value = "glorot-uniform", value_parser = Init::parse, help_heading = "Network")]
+    pub(crate) init: Init,
+    /// Add F times the sum of the kernels' absolute values to the loss
+    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Network")]
+    pub(crate) l1: f64,
+    /// Add F times the sum of the kernels' squares to the loss
+    #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Network")]
+    pub(crate) l2: f64,
+
+    #[command(flatten)]
+    pub(crate) optimizer: OptimizerArgs,
 }
 
 /// A level of abstraction.

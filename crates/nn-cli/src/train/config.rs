@@ -10,13 +10,12 @@ use nn_train::{BatchSize, FitOptions};
 use serde_json::{Value, json};
 
 use super::optimizer;
-use crate::args::{Api, BatchRows, DType, DataSource, Init, Input, OptimizerArgs, TrainArgs};
+use crate::args::{Api, BatchRows, DType, DataSource, Init, Input, NetworkArgs, OptimizerArgs, TrainArgs};
 use crate::failure::Failure;
 
+/// A network and its optimizer.
 #[derive(Debug)]
-pub(crate) struct TrainConfig {
-    pub(crate) data: DataSource,
-    pub(crate) train_rows: Option<NonZeroUsize>,
+pub(crate) struct NetworkConfig {
     pub(crate) api: Api,
     pub(crate) hidden: Vec<usize>,
     pub(crate) activation: Activation,
@@ -26,6 +25,29 @@ pub(crate) struct TrainConfig {
     pub(crate) optimizer: Optimizer,
     /// What `optimizer` was made from.
     optimizer_args: OptimizerArgs,
+}
+
+impl NetworkConfig {
+    /// Options that mean nothing together are wrong usage rather than ignored.
+    pub(crate) fn new(args: NetworkArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            api: args.api,
+            hidden: args.hidden.0,
+            activation: args.activation,
+            init: args.init,
+            l1: args.l1,
+            l2: args.l2,
+            optimizer: optimizer::optimizer(&args.optimizer)?,
+            optimizer_args: args.optimizer,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct TrainConfig {
+    pub(crate) data: DataSource,
+    pub(crate) train_rows: Option<NonZeroUsize>,
+    pub(crate) network: NetworkConfig,
     pub(crate) fit: FitOptions,
     pub(crate) backend: Choice,
     pub(crate) input: Input,
@@ -43,7 +65,7 @@ pub(crate) struct TrainConfig {
 impl TrainConfig {
     /// Options that mean nothing together are wrong usage rather than ignored. `text`: the options as the text of a file.
     pub(crate) fn new(args: TrainArgs, text: String) -> Result<Self, Failure> {
-        let optimizer = optimizer::optimizer(&args.optimizer)?;
+        let network = NetworkConfig::new(args.network)?;
         if args.blas.is_some() && !matches!(args.backend, BackendKind::Auto | BackendKind::Blas) {
             return Err(Failure::usage(format_args!(
                 "--blas chooses the library of the backend blas, found --backend {}; leave one of them out",
@@ -70,14 +92,7 @@ impl TrainConfig {
         Ok(Self {
             data: args.data,
             train_rows: args.train_rows,
-            api: args.api,
-            hidden: args.hidden.0,
-            activation: args.activation,
-            init: args.init,
-            l1: args.l1,
-            l2: args.l2,
-            optimizer,
-            optimizer_args: args.optimizer,
+            network,
             fit,
             backend: Choice { kind: args.backend, blas: args.blas, ..Choice::default() },
             input: args.input,
@@ -94,7 +109,7 @@ impl TrainConfig {
 
     /// Optimizer, batches and epochs in one line.
     pub(crate) fn training_line(&self) -> String {
-        let optimizer = optimizer::in_words(&self.optimizer, &self.optimizer_args);
+        let optimizer = optimizer::in_words(&self.network.optimizer, &self.network.optimizer_args);
         let batches = match self.fit.batch_size {
             BatchSize::Rows(rows) => format!("batches of {rows}"),
             BatchSize::Full => "one batch of all".to_owned(),
@@ -106,8 +121,8 @@ impl TrainConfig {
 
     /// A short name for the network and its optimizer: `512-tanh-adam`.
     pub(crate) fn name(&self) -> String {
-        let units: Vec<String> = self.hidden.iter().map(ToString::to_string).collect();
-        format!("{}-{}-{}", units.join("-"), self.activation.name(), self.optimizer_args.name)
+        let units: Vec<String> = self.network.hidden.iter().map(ToString::to_string).collect();
+        format!("{}-{}-{}", units.join("-"), self.network.activation.name(), self.network.optimizer_args.name)
     }
 
     /// The configuration as JSON.
@@ -116,16 +131,16 @@ impl TrainConfig {
             "data": self.data.to_string(),
             "train_rows": self.train_rows,
             "validation_split": self.fit.validation_split,
-            "api": self.api,
-            "hidden": self.hidden,
-            "activation": self.activation.name(),
-            "init": match &self.init {
+            "api": self.network.api,
+            "hidden": self.network.hidden,
+            "activation": self.network.activation.name(),
+            "init": match &self.network.init {
                 Init::Drawn(_, text) => text.clone(),
                 Init::File(path) => path.display().to_string(),
             },
-            "l1": self.l1,
-            "l2": self.l2,
-            "optimizer": optimizer::describe(&self.optimizer, &self.optimizer_args),
+            "l1": self.network.l1,
+            "l2": self.network.l2,
+            "optimizer": optimizer::describe(&self.network.optimizer, &self.network.optimizer_args),
             "epochs": self.fit.epochs,
             "batch_size": match self.fit.batch_size {
                 BatchSize::Rows(rows) => json!(rows),

@@ -1,10 +1,10 @@
 //! `nn train`: options in, a trained network and its figures out.
 
-mod config;
+pub(crate) mod config;
 mod folder;
 mod inputs;
 mod interrupt;
-mod model;
+pub(crate) mod model;
 mod optimizer;
 mod page;
 mod progress;
@@ -53,7 +53,7 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let data = load(&config.data)?;
     let inputs = Inputs::<T>::new(&data, config, &*backend)?;
     let options = SessionOptions { backend, threads: config.threads.get(), seed: config.fit.seed };
-    let mut network = model::build(config, data.train.images.pixels(), data.class_count(), options)?;
+    let mut network = model::build(&config.network, data.train.images.pixels(), data.class_count(), options)?;
     let folder = match &config.out {
         _ if config.no_out => None,
         Some(path) => Some(Folder::named(path)?),
@@ -161,7 +161,9 @@ fn introduction<T: Scalar>(
     let (_, rows, columns) = data.train.images.shape();
     let classes = data.class_count();
     let mut layers = vec![data.train.images.pixels().to_string()];
-    layers.extend(config.hidden.iter().map(|units| format!("{units} {}", config.activation.name())));
+    layers.extend(
+        config.network.hidden.iter().map(|units| format!("{units} {}", config.network.activation.name())),
+    );
     layers.push(format!("{classes} softmax"));
     let lines = [
         (

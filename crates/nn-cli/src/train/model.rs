@@ -11,13 +11,13 @@ use nn_core::models::{Apply, Compile, Endpoints, Model, Network, Sequential, inp
 use nn_core::ops::Activation;
 use nn_train::weights::{match_weights, read_weights};
 
-use super::config::TrainConfig;
+use super::config::NetworkConfig;
 use crate::args::{Api, Init};
 use crate::failure::Failure;
 
 /// Builds the network; with `--init FILE` it begins with the file's weights.
 pub(crate) fn build<T: Scalar>(
-    config: &TrainConfig,
+    config: &NetworkConfig,
     features: usize,
     classes: usize,
     options: SessionOptions<T>,
@@ -39,7 +39,7 @@ pub(crate) fn build<T: Scalar>(
 }
 
 struct Plan<'a> {
-    config: &'a TrainConfig,
+    config: &'a NetworkConfig,
     features: usize,
     classes: usize,
 }
