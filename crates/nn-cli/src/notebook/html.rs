@@ -54,7 +54,7 @@ fn part(page: &mut Html, chapter: &Chapter) {
     let source = chapter.part.source;
     let heading = format!("Part {}: {}", chapter.number, chapter.part.title);
     page.section(&format!("part-{}", chapter.number), &heading, |page| {
-        page.element("p", "", source.about().split_once(": ").map_or("", |(_, about)| about));
+        page.element("p", "", &sentence(&source.about()));
         if !source.helpers().is_empty() {
             page.inside("details", "", |page| {
                 page.element("summary", "", "What the steps below call");
@@ -75,6 +75,13 @@ fn part(page: &mut Html, chapter: &Chapter) {
         }
         page.element("p", " class=\"note\"", &format!("This part took {:.1} s.", chapter.seconds));
     });
+}
+
+/// What stands behind the part's number in the first line of its source, as a sentence.
+fn sentence(about: &str) -> String {
+    let text = about.split_once(": ").map_or(about, |(_, text)| text);
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 fn code(page: &mut Html, text: &str) {

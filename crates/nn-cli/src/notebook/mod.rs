@@ -7,7 +7,7 @@ mod html;
 mod page;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use nn_cli::lesson::{Pace, Page, Result as LessonResult};
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &NotebookArgs, screen: &mut Screen) -> Result<(), Failur
     Ok(())
 }
 
-fn write_page(path: &PathBuf, chapters: &[Chapter], pace: Pace) -> Result<(), Failure> {
+fn write_page(path: &Path, chapters: &[Chapter], pace: Pace) -> Result<(), Failure> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::create_dir_all(directory)
             .map_err(|e| Failure::other(format_args!("{}: cannot make it: {e}", directory.display())))?;

@@ -54,7 +54,13 @@ impl Page for Told<'_> {
 
     fn say(&mut self, text: &str) {
         self.screen.print(text.lines().map(|line| format!("    {line}\n")).collect::<String>());
-        self.blocks.push(Block::Text(text.to_owned()));
+        match self.blocks.last_mut() {
+            Some(Block::Text(said)) => {
+                said.push('\n');
+                said.push_str(text.trim_end());
+            }
+            _ => self.blocks.push(Block::Text(text.trim_end().to_owned())),
+        }
     }
 
     fn digit(&mut self, pixels: &[u8], caption: &str) {
