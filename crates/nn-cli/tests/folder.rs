@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-const OPTIONS: [&str; 12] = [
+const OPTIONS: [&str; 14] = [
     "--quiet",
     "--data",
     "data",
@@ -61,6 +61,8 @@ const OPTIONS: [&str; 12] = [
     "--no-shuffle",
     "--seed",
     "7",
+    "--batch-size",
+    "1",
 ];
 
 #[test]

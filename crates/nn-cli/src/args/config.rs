@@ -189,6 +189,11 @@ mod tests {
             .group(ArgGroup::new("clipping").args(["clip-norm", "clip-value"]))
     }
 
+    fn message(failure: Failure) -> String {
+        let (Failure::Usage(message) | Failure::Other(message)) = failure;
+        message
+    }
+
     /// What a file's entries and a command line come to, as a file again.
     fn merged(file: &str, line: &[&str]) -> Result<String, Box<dyn std::error::Error>> {
         let (dir, command) = (tempfile::tempdir()?, command());
@@ -197,10 +202,9 @@ mod tests {
         let line = line.iter().map(OsString::from);
         let given =
             command.clone().try_get_matches_from(std::iter::once("train".into()).chain(line.clone()))?;
-        let read = read(&path, &command, &given).map_err(|e| format!("{e:?}"))?;
+        let read = read(&path, &command, &given).map_err(message)?;
         let all = std::iter::once("train".into()).chain(read).chain(line);
-        let written =
-            write(&command, &command.clone().try_get_matches_from(all)?).map_err(|e| format!("{e:?}"))?;
+        let written = write(&command, &command.clone().try_get_matches_from(all)?).map_err(message)?;
         Ok(written.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).collect::<Vec<_>>().join("; "))
     }
 

@@ -64,8 +64,8 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let load_seconds = begin.elapsed().as_secs_f64();
 
     let environment = Environment::new(network.session().description(), network.session().threads(), config);
-    let introduction = introduction(config, &data, &inputs, &environment, screen.style)?;
-    screen.print(lines(&introduction, screen.style));
+    let mut facts = introduction(config, &data, &inputs, &environment, screen.style)?;
+    screen.print(lines(&facts, screen.style));
     let test = inputs.test()?;
     let fit_data =
         FitData { test: (test.rows() > 0).then_some(test.clone()), ..FitData::new(inputs.train()?) };
@@ -73,6 +73,10 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let mut progress = Progress::new(screen, config.quiet, for_reader);
     let fitted = network.fit(&fit_data, &config.fit, &mut [&mut progress, &mut interrupt])?;
     let Fitted { history, ending } = fitted;
+    let stopped = interrupted_in(ending).filter(|_| interrupt.is_set());
+    facts.extend(
+        stopped.clone().map(|place| ("interrupted".to_owned(), format!("{place} of {}", config.fit.epochs))),
+    );
     let times = progress.finish();
     if screen.is_closed() && for_reader {
         return Ok(());
@@ -101,7 +105,7 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     outputs.write(&record, &network)?;
     if let Some(folder) = &folder {
         let (title, config_file) = (folder.title(), folder.config());
-        let page = page::report(&title, &config_file, &introduction, &record, &data, &mistakes, &network);
+        let page = page::report(&title, &config_file, &facts, &record, &data, &mistakes, &network);
         folder.write(&Contents { config: &config.text, record: &record, network: &network, page: &page })?;
     }
 
@@ -124,7 +128,7 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     if let Some(folder) = &folder {
         screen.print(format!("left in {}; look at {}", folder.path().display(), folder.report().display()));
     }
-    match interrupted_in(ending).filter(|_| interrupt.is_set()) {
+    match stopped {
         Some(place) => {
             let epochs = config.fit.epochs;
             let kept = if outputs.is_empty() && folder.is_none() {
