@@ -50,13 +50,14 @@ fn the_page_is_well_formed_and_has_every_section() -> TestResult {
             "Test images",
             "Mistakes",
             "First layer's weights",
+            "Graph",
             "Figures",
             "Environment",
             "Time",
             "Options, and how to run it again"
         ]
     );
-    assert_eq!(named(&document, "svg").count(), 3, "accuracy, loss, confusion matrix");
+    assert_eq!(named(&document, "svg").count(), 4, "accuracy, loss, confusion matrix, graph");
     for section in named(&document, "section") {
         let id = section.attribute("aria-labelledby").ok_or("a section without a name")?;
         assert!(document.descendants().any(|n| n.attribute("id") == Some(id)), "{id}");
@@ -128,7 +129,7 @@ fn without_test_images_the_page_says_so_and_shows_the_rest() -> TestResult {
     let page = page(false)?;
     let document = parsed(&page)?;
     assert!(page.contains("The data have no test images."));
-    assert_eq!(named(&document, "svg").count(), 2);
+    assert_eq!(named(&document, "svg").count(), 3);
     assert!(named(&document, "h2").map(words).all(|heading| heading != "Mistakes"));
     Ok(())
 }

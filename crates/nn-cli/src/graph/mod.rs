@@ -12,6 +12,7 @@ mod text;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use nn_core::Scalar;
 use nn_core::backend::Choice;
 use nn_core::exec::{Explained, SessionOptions};
 use nn_core::graph::Node;
@@ -62,8 +63,14 @@ pub(crate) fn run(args: GraphArgs, screen: &mut Screen) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The network, its loss and its accuracy as they were built: an `svg` element for a page that has its own heading.
+pub(crate) fn as_built<T: Scalar>(network: &Network<T>) -> Result<String, Failure> {
+    // As built, the graph is the same for any number of rows.
+    Ok(svg::svg(picture(network, GraphStage::Built, 1)?, false))
+}
+
 /// The graph at one stage, for a batch of `rows` rows.
-fn picture(network: &Network<f32>, stage: GraphStage, rows: usize) -> Result<Picture, Failure> {
+fn picture<T: Scalar>(network: &Network<T>, stage: GraphStage, rows: usize) -> Result<Picture, Failure> {
     let graph = network.session().graph();
     let drawn = match stage {
         GraphStage::Built | GraphStage::Gradients => {
@@ -87,7 +94,7 @@ fn picture(network: &Network<f32>, stage: GraphStage, rows: usize) -> Result<Pic
 }
 
 /// The nodes of the figures that a training step reports.
-fn figure_nodes(network: &Network<f32>) -> Vec<Node> {
+fn figure_nodes<T: Scalar>(network: &Network<T>) -> Vec<Node> {
     let figures = network.endpoints().into_iter().flat_map(|ends| &ends.train_figures);
     figures
         .flat_map(|(_, figure)| match *figure {
@@ -98,13 +105,13 @@ fn figure_nodes(network: &Network<f32>) -> Vec<Node> {
 }
 
 /// What a training step fetches.
-fn fetches(network: &Network<f32>) -> Vec<Node> {
+fn fetches<T: Scalar>(network: &Network<T>) -> Vec<Node> {
     let train = network.endpoints().map(|ends| ends.train);
     figure_nodes(network).into_iter().chain(train).collect()
 }
 
 /// The nodes that a stage shows: what outputs and figures are computed from, or all.
-fn nodes(network: &Network<f32>, stage: GraphStage) -> Vec<Node> {
+fn nodes<T: Scalar>(network: &Network<T>, stage: GraphStage) -> Vec<Node> {
     let graph = network.session().graph();
     if stage != GraphStage::Built {
         return graph.handles().collect();

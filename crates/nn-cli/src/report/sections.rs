@@ -135,6 +135,7 @@ fn grid(page: &mut Html, items: &[Item], side: usize) {
 pub(super) fn graph(page: &mut Html, report: &Report<'_>) {
     let Some(graph) = &report.graph else { return };
     page.section("graph", "Graph", |page| {
+        page.element("p", "", "The network, its loss and its accuracy, as they were built; nn graph draws gradients and kernels too.");
         page.scrolling("The network's graph", |page| page.raw(graph));
     });
 }

@@ -120,7 +120,10 @@ impl Drop for Folder {
 }
 
 fn cannot_make(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::other(format_args!("{}: cannot make the directory: {error}", path.display()))
+    Failure::other(format_args!(
+        "{}: cannot make the directory: {error}; name another with --out, or leave none with --no-out",
+        path.display()
+    ))
 }
 
 /// The history as comma-separated values, a line per epoch. Numbers have as many digits as it takes to read the same

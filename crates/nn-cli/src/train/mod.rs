@@ -105,7 +105,7 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     outputs.write(&record, &network)?;
     if let Some(folder) = &folder {
         let (title, config_file) = (folder.title(), folder.config());
-        let page = page::report(&title, &config_file, &facts, &record, &data, &mistakes, &network);
+        let page = page::report(&title, &config_file, &facts, &record, &data, &mistakes, &network)?;
         folder.write(&Contents { config: &config.text, record: &record, network: &network, page: &page })?;
     }
 

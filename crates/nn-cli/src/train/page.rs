@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use super::record::Record;
 use crate::draw::{Bitmap, Item, MOST_UNITS, UnitPictures};
+use crate::failure::Failure;
+use crate::graph::as_built;
 use crate::mistakes::Mistake;
 use crate::render::grouped;
 use crate::report::{Fact, Report, page};
@@ -25,7 +27,7 @@ pub(crate) fn report<T: Scalar>(
     data: &mnist_data::Dataset,
     mistakes: &[Mistake],
     network: &Network<T>,
-) -> String {
+) -> Result<String, Failure> {
     let (_, rows, columns) = data.train.images.shape();
     let picture = |m: &Mistake| {
         let bitmap = Bitmap::grey(columns, rows, data.test.images.get(m.index)?);
@@ -34,7 +36,7 @@ pub(crate) fn report<T: Scalar>(
     let seconds = &record.seconds;
     let time = |name: &str, value: f64| (name.to_owned(), format!("{value:.2} s"));
     let rate = grouped(record.images_per_second.round() as usize);
-    page(&Report {
+    Ok(page(&Report {
         title,
         facts: introduction.to_vec(),
         history: record.history,
@@ -44,7 +46,7 @@ pub(crate) fn report<T: Scalar>(
         mistakes: mistakes.iter().take(SHOWN).filter_map(picture).collect(),
         mistakes_in_all: mistakes.len(),
         weights: units(network, (rows, columns)),
-        graph: None,
+        graph: Some(as_built(network)?),
         environment: record.environment.facts(),
         seconds: vec![
             time("until the first update", seconds.load),
@@ -55,7 +57,7 @@ pub(crate) fn report<T: Scalar>(
         ],
         options: options(&record.config),
         command: Some(format!("nn train --config {}", quoted(&config.display().to_string()))),
-    })
+    }))
 }
 
 /// The weights of the first layer, if it is a dense one over the images' pixels.
