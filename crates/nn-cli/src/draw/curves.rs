@@ -42,6 +42,12 @@ impl Figure {
         }
     }
 
+    /// The title, and how to read the axis of values.
+    pub(crate) fn heading(self, up: Option<&Axis>) -> String {
+        let scale = if up.is_some_and(Axis::is_logarithmic) { ", logarithmic scale" } else { "" };
+        format!("{}{scale}", self.title())
+    }
+
     /// As it is drawn: accuracies in percent.
     pub(crate) fn shown(self, value: f64) -> f64 {
         if self == Self::Accuracy { 100.0 * value } else { value }
@@ -160,7 +166,7 @@ fn plot(runs: &[Curve<'_>], figure: Figure) -> Option<Scene> {
     let lines = lines(runs, figure);
     let (across, up) = figure.axes(&lines)?;
     let mut scene = Scene::new(WIDTH, HEIGHT, title(runs, figure.title()));
-    scene.text(Text::new(0.0, TITLE, TITLE, figure.title()).bold());
+    scene.text(Text::new(0.0, TITLE, TITLE, figure.heading(up.as_ref())).bold());
     let Some(up) = up else {
         scene.description = format!("{}: no finite value.", figure.title());
         scene.text(
@@ -222,8 +228,7 @@ impl Area {
             scene.text(label.paint(Paint::Muted).anchor(Anchor::Middle));
         }
         let middle = (self.left + self.right) / 2.0;
-        let scale = if self.up.is_logarithmic() { "epoch (logarithmic scale)" } else { "epoch" };
-        scene.text(Text::new(middle, HEIGHT - 4.0, TEXT, scale).paint(Paint::Muted).anchor(Anchor::Middle));
+        scene.text(Text::new(middle, HEIGHT - 4.0, TEXT, "epoch").paint(Paint::Muted).anchor(Anchor::Middle));
     }
 
     /// A value that is not finite breaks the line.
@@ -380,6 +385,18 @@ mod tests {
         assert!(scene.is_some_and(|s| {
             s.shapes.iter().any(|s| matches!(s, Shape::Text(t) if t.text.contains("diverged")))
         }));
+    }
+
+    #[test]
+    fn a_loss_over_decades_is_said_to_be_on_a_logarithmic_scale() {
+        let says_so = |values: [f64; 2]| {
+            let mut history = History::default();
+            values.iter().for_each(|&value| history.push("loss", value));
+            let scene = panel(&[Curve { name: "run", history: &history }], Figure::Loss);
+            let said = |s: &Shape| matches!(s, Shape::Text(t) if t.text == "Loss, logarithmic scale");
+            scene.is_some_and(|scene| scene.shapes.iter().any(said))
+        };
+        assert!(says_so([2.3, 0.001]) && !says_so([2.3, 0.5]));
     }
 
     #[test]

@@ -175,9 +175,7 @@ pub(super) fn facts(page: &mut Html, report: &Report<'_>) {
 pub(super) fn again(page: &mut Html, report: &Report<'_>) {
     page.section("again", "Options, and how to run it again", |page| {
         if let Some(command) = &report.command {
-            page.scrolling("Command", |page| {
-                page.inside("pre", "", |page| page.element("code", "", command));
-            });
+            page.inside("pre", "", |page| page.element("code", "", command));
         }
         page.facts(&report.options);
     });

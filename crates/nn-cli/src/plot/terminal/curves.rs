@@ -42,7 +42,7 @@ fn plot(runs: &[Curve<'_>], figure: Figure, style: Style, depth: Depth) -> Optio
         canvas.line(&points, n);
     }
     let (bar, corner, dash) = if style.unicode { ("┤", "└", "─") } else { ("|", "+", "-") };
-    let mut text = style.bold(figure.title()) + "\n";
+    let mut text = style.bold(&figure.heading(Some(&up))) + "\n";
     for row in 0..ROWS {
         let label = labels.iter().find(|(r, _)| *r == row).map_or("", |(_, label)| label.as_str());
         text += &format!("{label:>margin$} {bar}");
