@@ -1,7 +1,7 @@
 //! Pictures: training curves, confusion matrices, images and weights.
 //!
 //! A picture is a [`Scene`], a list of shapes whose colours are roles ([`Paint`]) rather than numbers. It becomes SVG
-//! ([`svg`]), where a style sheet turns roles into the colours of a light or a dark page, or pixels ([`raster`]), where
+//! ([`mod@svg`]), where a style sheet turns roles into the colours of a light or a dark page, or pixels ([`raster`]), where
 //! text is drawn with a font that is inside the program. Nothing here reads or writes a file.
 
 mod axis;
