@@ -57,8 +57,8 @@ pub(crate) struct OptimizerArgs {
     #[arg(long, value_name = "F", allow_negative_numbers = true, value_parser = not_negative, conflicts_with = "schedule")]
     pub(crate) decay: Option<f64>,
     /// What the learning rate is multiplied by as updates go on: constant, inverse-time:UPDATES:RATE,
-    /// exponential:UPDATES:RATE, step:EVERY:FACTOR, cosine:UPDATES[:ALPHA], or piecewise:B1,B2:V0,V1,V2: V0 up to update
-    /// B1, and so on
+    /// exponential:UPDATES:RATE, step:EVERY:FACTOR, cosine:UPDATES, cosine:UPDATES:ALPHA, or
+    /// piecewise:B1,B2:V0,V1,V2: V0 up to update B1, and so on
     #[arg(long, value_name = "SCHEDULE", default_value = "constant", value_parser = ScheduleText::parse)]
     pub(crate) schedule: ScheduleText,
 }
