@@ -89,7 +89,49 @@ impl Analysis {
             this.shapes[index] = graph.shape(node);
             this.when[index] = Some(this.place_in_run(graph, node));
         }
+        this.postpone(graph);
         this
+    }
+
+    /// Moves elementwise nodes that could be computed early to where all of their readers are, if those are of the same size
+    /// and so can share a pass with them: ρ·v of an optimizer waits for the gradient, and is never written to memory.
+    fn postpone(&mut self, graph: &Graph) {
+        /// What is known of a node's readers, from the last one on.
+        #[derive(Clone, Copy)]
+        enum Readers {
+            None,
+            From(usize),
+            Elsewhere,
+        }
+        let n = self.when.len();
+        let mut readers = vec![Readers::None; n];
+        for index in (0..n).rev() {
+            let (node, Some(when)) = (Node::from_index(index), self.when[index]) else { continue };
+            if let (When::Once { depth, .. }, Readers::From(ready)) = (when, readers[index])
+                && self.is_elementwise(graph, node)
+                && !self.fetched[index]
+            {
+                self.when[index] = Some(When::Once { ready, depth });
+            }
+            let data = graph.node(node);
+            for input in read_inputs(&data.op, &data.inputs) {
+                let shared = matches!(when, When::Once { .. }) && self.same_pass(graph, input, node);
+                let known = &mut readers[input.index()];
+                *known = match (*known, shared) {
+                    (Readers::None, true) => Readers::From(self.when(node).ready()),
+                    (Readers::From(ready), true) => Readers::From(ready.min(self.when(node).ready())),
+                    _ => Readers::Elsewhere,
+                };
+            }
+        }
+        for index in 0..n {
+            let node = Node::from_index(index);
+            if let Some(When::Once { ready, .. }) = self.when[index] {
+                let data = graph.node(node);
+                let inputs: Vec<Node> = read_inputs(&data.op, &data.inputs).collect();
+                self.when[index] = Some(When::Once { ready, depth: self.depth(graph, node, &inputs, ready) });
+            }
+        }
     }
 
     /// Where a needed node stands. Asking for another is a bug.

@@ -124,6 +124,25 @@ fn a_step_reads_only_what_earlier_steps_wrote() -> Result<()> {
 }
 
 #[test]
+fn an_update_is_one_pass_for_each_variable_and_nothing_of_it_waits_in_memory() -> Result<()> {
+    let momentum = Optimizer::from(Sgd::new(0.1).momentum(0.9));
+    for optimizer in [Optimizer::adam(0.1), Optimizer::rmsprop(0.1), Optimizer::adagrad(0.1), momentum] {
+        let (g, fetches) = classifier(&optimizer)?;
+        let explained = explain(&g, &fetches, 1000, 100)?;
+        let kernel_sized = |value: &ValueView| value.dims.iter().product::<usize>() == 6 * 5;
+        let once = explained.stages.iter().flat_map(|stage| &stage.before);
+        let writers: Vec<&StepView> = once
+            .map(|&step| &explained.steps[step])
+            .filter(|step| step.outputs.iter().any(kernel_sized))
+            .collect();
+        let [update] = writers.as_slice() else { panic!("{}: {writers:?}", optimizer.name()) };
+        let in_place = |value: &ValueView| matches!(value.origin, Origin::Variable(_));
+        assert!(update.outputs.iter().all(in_place), "{}: {update:?}", optimizer.name());
+    }
+    Ok(())
+}
+
+#[test]
 fn a_value_that_needs_the_whole_batch_makes_another_stage() -> Result<()> {
     let mut g = Graph::new();
     let x = g.placeholder("x", &[None, Some(2)])?;
