@@ -21,6 +21,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error with what it is about before it.
+    #[cold]
+    pub(crate) fn about(self, what: impl fmt::Display) -> Self {
+        let longer = |message: String| format!("{what}: {message}");
+        match self {
+            Self::Shape(message) => Self::Shape(longer(message)),
+            Self::Invalid(message) => Self::Invalid(longer(message)),
+            Self::Unavailable(message) => Self::Unavailable(longer(message)),
+        }
+    }
+
     /// A shape error, from its message.
     #[cold]
     pub fn shape(message: impl fmt::Display) -> Self {

@@ -66,7 +66,13 @@ impl Graph {
     /// The same without a scope.
     #[track_caller]
     pub(crate) fn on_behalf<R>(&mut self, body: impl FnOnce(&mut Self) -> R) -> R {
-        let outer = self.on_behalf_of.replace(self.caller());
+        let line = self.caller();
+        self.at(line, body)
+    }
+
+    /// Builds nodes on behalf of a line that was noted before, whatever the line is that builds them now.
+    pub(crate) fn at<R>(&mut self, line: &'static Location<'static>, body: impl FnOnce(&mut Self) -> R) -> R {
+        let outer = self.on_behalf_of.replace(line);
         let result = body(self);
         self.on_behalf_of = outer;
         result

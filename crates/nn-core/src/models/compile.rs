@@ -1,7 +1,9 @@
 //! From a model's outputs to what learns: targets, losses, metrics, gradients, updates.
 
+use std::collections::HashSet;
+
+use super::endpoints::{Endpoints, FigureNodes};
 use super::model::Model;
-use super::network::{Endpoints, FigureNodes};
 use crate::graph::{DType, Graph, Node};
 use crate::layers::{Layer, Mode, Updates, Variables};
 use crate::losses::Loss;
@@ -181,16 +183,11 @@ impl Compiled {
         row_weights: Option<Node>,
     ) -> Result<Endpoints> {
         let [training, inference] = &self.outputs;
-        let train_figures = self.figures(g, model, training, row_weights)?;
+        let (loss, train_figures) = self.figures(g, model, training, row_weights)?;
         let test_figures = if training == inference {
             train_figures.clone()
         } else {
-            self.figures(g, model, inference, row_weights)?
-        };
-        let FigureNodes::Mean(loss) = train_figures[0].1 else {
-            return Err(Error::invalid(
-                "compile: the first figure is not the loss; this is a fault of the engine",
-            ));
+            self.figures(g, model, inference, row_weights)?.1
         };
         let gradients = g.gradients(loss, &self.weights)?;
         let pairs: Vec<(Node, Node)> = gradients.into_iter().zip(self.weights.iter().copied()).collect();
@@ -213,14 +210,14 @@ impl Compiled {
         })
     }
 
-    /// The loss first, then each output's, where there are several, then each output's metrics.
+    /// The loss, and the figures: the loss first, then each output's, where there are several, then each output's metrics.
     fn figures(
         &self,
         g: &mut Graph,
         model: &Model,
         outputs: &[Node],
         row_weights: Option<Node>,
-    ) -> Result<Vec<(String, FigureNodes)>> {
+    ) -> Result<(Node, Vec<(String, FigureNodes)>)> {
         let several = outputs.len() > 1;
         let names = model.output_names();
         let mut total: Option<Node> = None;
@@ -228,7 +225,7 @@ impl Compiled {
         let mut metrics = Vec::new();
         for (i, (loss, weight, measured)) in self.parts.iter().enumerate() {
             let (output, target) = (outputs[i], self.targets[i]);
-            let label = |e: Error| Error::shape(format_args!("compile: output \"{}\": {e}", names[i]));
+            let label = |e: Error| e.about(format_args!("compile: output \"{}\"", names[i]));
             let mean = match row_weights {
                 Some(weights) => loss.weighted_mean(g, output, target, weights).map_err(label)?,
                 None => loss.mean(g, output, target).map_err(label)?,
@@ -248,7 +245,8 @@ impl Compiled {
             }
             for metric in measured {
                 let name = if several { format!("{}_{metric}", names[i]) } else { metric.to_string() };
-                metrics.push((name, FigureNodes::Ratio(metric.nodes(g, output, target).map_err(label)?)));
+                metrics
+                    .push((name, FigureNodes::Ratio(metric.nodes(g, output, target).map_err(label)?)));
             }
         }
         for &penalty in &self.penalties {
@@ -259,6 +257,14 @@ impl Compiled {
         }
         let total = total.ok_or_else(|| Error::invalid("compile: expected one output or more"))?;
         let loss = ("loss".to_owned(), FigureNodes::Mean(total));
-        Ok([loss].into_iter().chain(of_outputs).chain(metrics).collect())
+        let figures: Vec<_> = [loss].into_iter().chain(of_outputs).chain(metrics).collect();
+        let mut known = HashSet::new();
+        match figures.iter().find(|(name, _)| !known.insert(name)) {
+            None => Ok((total, figures)),
+            Some((twice, _)) => Err(Error::invalid(format_args!(
+                "compile: two figures would be called \"{twice}\"; expected each metric once, and outputs whose names tell \
+                 their figures apart"
+            ))),
+        }
     }
 }

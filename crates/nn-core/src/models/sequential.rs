@@ -1,6 +1,7 @@
 //! A stack of layers.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::compile::Compile;
@@ -42,6 +43,8 @@ use crate::{Error, Result, Scalar};
 pub struct Sequential {
     dims: Vec<usize>,
     layers: Vec<Arc<dyn Layer>>,
+    /// The line that added each layer.
+    lines: Vec<&'static Location<'static>>,
     name: Option<String>,
 }
 
@@ -53,7 +56,7 @@ impl Sequential {
 
     /// A stack without layers over rows of these dimensions: `&[28, 28]` for \[None, 28, 28\].
     pub fn over(dims: &[usize]) -> Self {
-        Self { dims: dims.to_vec(), layers: Vec::new(), name: None }
+        Self { dims: dims.to_vec(), layers: Vec::new(), lines: Vec::new(), name: None }
     }
 
     /// With a name.
@@ -65,13 +68,16 @@ impl Sequential {
     /// With another layer on top. A model may be one.
     #[must_use]
     #[expect(clippy::should_implement_trait, reason = "the name that Keras gave it; it is no sum")]
+    #[track_caller]
     pub fn add(mut self, layer: impl Layer + 'static) -> Self {
+        self.lines.push(Location::caller());
         self.layers.push(Arc::new(layer));
         self
     }
 
     /// Takes the topmost layer off; nothing if there is none.
     pub fn pop(&mut self) -> Option<Arc<dyn Layer>> {
+        self.lines.pop();
         self.layers.pop()
     }
 
@@ -85,17 +91,13 @@ impl Sequential {
     /// # Errors
     /// If there are no layers, or one can't work on what the one below it makes.
     pub fn model(&self) -> Result<Model> {
-        if self.layers.is_empty() || self.dims.iter().product::<usize>() == 0 {
-            return Err(Error::invalid(format_args!(
-                "sequential: expected one layer or more over one feature or more, found {} over {:?}",
-                self.layers.len(),
-                self.dims
-            )));
+        if self.layers.is_empty() {
+            return Err(Error::invalid("sequential: expected one layer or more, found 0"));
         }
         let x = input("input", &self.dims);
         let mut top = x.clone();
-        for layer in &self.layers {
-            top = Shared::of(Arc::clone(layer)).apply(&top)?;
+        for (layer, line) in self.layers.iter().zip(&self.lines) {
+            top = Shared::of(Arc::clone(layer)).apply_at(line, (&top).into())?;
         }
         let model = Model::new(&x, &top)?.of_kind("Sequential");
         Ok(match &self.name {
@@ -108,6 +110,7 @@ impl Sequential {
     ///
     /// # Errors
     /// If a layer can't be built, or the session can't be made.
+    #[track_caller]
     pub fn build<T: Scalar>(&self, options: SessionOptions<T>) -> Result<Network<T>> {
         self.model()?.build(options)
     }
@@ -116,6 +119,7 @@ impl Sequential {
     ///
     /// # Errors
     /// If there are no layers, or a layer, the loss or the optimizer can't be built.
+    #[track_caller]
     pub fn compile<T: Scalar>(&self, compile: Compile, options: SessionOptions<T>) -> Result<Network<T>> {
         self.model()?.compile(compile, options)
     }

@@ -1,14 +1,15 @@
 //! The table that Keras prints of a model.
 
-use super::model::{Model, Value};
-use crate::layers::snake_case;
+use super::layout::Value;
+use super::model::Model;
+use super::order::Row;
 
 /// Bytes of a number, as Keras counts them for its sizes: those of f32.
 const BYTES_PER_PARAMETER: usize = 4;
 
 impl Model {
-    /// The layers with their outputs' shapes and numbers of parameters, as Keras prints them; for a functional model also what
-    /// each is connected to.
+    /// The layers with their outputs' shapes and numbers of parameters, as Keras prints them; for a functional model that is no
+    /// plain chain also what each is connected to.
     ///
     /// ```
     /// use nn_core::layers::Dense;
@@ -19,67 +20,57 @@ impl Model {
     /// # Ok::<(), nn_core::Error>(())
     /// ```
     pub fn summary(&self) -> String {
-        let functional = !self.is_sequential();
+        let connected = !self.is_sequential() && !self.layout.order.is_chain;
         let mut header = vec!["Layer (type)", "Output Shape", "Param #"];
-        if functional {
+        if connected {
             header.push("Connected to");
         }
-        let mut rows: Vec<(usize, Vec<String>)> = Vec::new();
-        let depths = self.depths();
-        if functional {
-            for (i, input) in self.inputs.iter().enumerate() {
-                let cells =
-                    vec![format!("{} (InputLayer)", input.name), shape(&input.dims), "0".into(), "-".into()];
-                rows.push((self.input_depth(i, &depths), cells));
-            }
-        }
-        for (number, placed) in self.layers.iter().enumerate() {
-            let calls = || self.calls.iter().enumerate().filter(|(_, call)| call.layer == number);
-            let Some((_, first)) = calls().next() else { continue };
-            let shapes: Vec<String> = first.dims.iter().map(|dims| shape(dims)).collect();
-            let mut cells = vec![
-                format!("{} ({})", placed.name, placed.layer.0.layer.class_name()),
-                if shapes.len() == 1 { shapes.concat() } else { format!("[{}]", shapes.join(", ")) },
-                grouped(placed.parameters.0 + placed.parameters.1),
-            ];
-            if functional {
-                let origins =
-                    calls().flat_map(|(_, call)| call.inputs.iter().map(|&value| self.origin(value)));
-                cells.push(origins.collect::<Vec<_>>().join(", "));
-            }
-            let depth = calls().map(|(call, _)| depths[call]).max().unwrap_or_default();
-            rows.push((depth, cells));
-        }
-        // As Keras orders them: by their distance from the outputs, then as they were made.
-        rows.sort_by_key(|(depth, _)| std::cmp::Reverse(*depth));
-        let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, cells)| cells).collect();
+        let shown = self.layout.order.rows.iter().filter(|row| match row {
+            Row::Input(_) => !self.is_sequential(),
+            Row::Layer(_) => true,
+        });
+        let rows: Vec<Vec<String>> = shown
+            .map(|row| {
+                let mut cells = self.cells(*row);
+                cells.truncate(header.len());
+                cells
+            })
+            .collect();
 
-        let (learnt, fixed) = self
-            .layers
-            .iter()
-            .fold((0, 0), |(learnt, fixed), layer| (learnt + layer.parameters.0, fixed + layer.parameters.1));
+        let (learnt, fixed) =
+            self.layout.layers.iter().fold((0, 0), |(learnt, fixed), layer| {
+                (learnt + layer.parameters.0, fixed + layer.parameters.1)
+            });
         let totals = [("Total", learnt + fixed), ("Trainable", learnt), ("Non-trainable", fixed)];
         let totals = totals.map(|(name, n)| format!(" {name} params: {} ({})\n", grouped(n), size(n)));
         format!("Model: \"{}\"\n{}{}", self.title(), table(&header, &rows), totals.concat())
     }
 
-    /// How many calls lie between each call and the outputs.
-    fn depths(&self) -> Vec<usize> {
-        let mut depths = vec![0; self.calls.len()];
-        for (number, call) in self.calls.iter().enumerate().rev() {
-            for &input in &call.inputs {
-                if let Value::Output { call: before, .. } = input {
-                    depths[before] = depths[before].max(depths[number] + 1);
-                }
+    /// Name and kind, the last output's shape, parameters, and what it reads.
+    fn cells(&self, row: Row) -> Vec<String> {
+        let number = match row {
+            Row::Input(i) => {
+                let input = &self.inputs[i];
+                return vec![
+                    format!("{} (InputLayer)", input.name),
+                    shape(&input.dims),
+                    "0".into(),
+                    "-".into(),
+                ];
             }
-        }
-        depths
-    }
-
-    fn input_depth(&self, input: usize, depths: &[usize]) -> usize {
-        let readers =
-            self.calls.iter().zip(depths).filter(|(call, _)| call.inputs.contains(&Value::Input(input)));
-        readers.map(|(_, depth)| depth + 1).max().unwrap_or_default()
+            Row::Layer(number) => number,
+        };
+        let placed = &self.layout.layers[number];
+        let calls = || self.layout.calls.iter().filter(|call| call.layer == number);
+        let shapes: Vec<String> =
+            calls().next_back().map_or(vec![], |call| call.dims.iter().map(|dims| shape(dims)).collect());
+        let origins = calls().flat_map(|call| call.inputs.iter().map(|&value| self.origin(value)));
+        vec![
+            format!("{} ({})", placed.name, placed.layer.layer().class_name()),
+            if shapes.len() == 1 { shapes.concat() } else { format!("[{}]", shapes.join(", ")) },
+            grouped(placed.parameters.0 + placed.parameters.1),
+            origins.collect::<Vec<_>>().join(", "),
+        ]
     }
 
     /// `dense[0][0]`: the layer, which of its calls, which of its outputs.
@@ -87,14 +78,10 @@ impl Model {
         match value {
             Value::Input(i) => format!("{}[0][0]", self.inputs[i].name),
             Value::Output { call, index } => {
-                let layer = self.calls[call].layer;
-                let before = self.calls[..call].iter().filter(|other| other.layer == layer).count();
-                let name = &self.layers[layer].name;
-                let name = if name.is_empty() {
-                    snake_case(self.layers[layer].layer.0.layer.class_name())
-                } else {
-                    name.clone()
-                };
+                let calls = &self.layout.calls;
+                let layer = calls[call].layer;
+                let before = calls[..call].iter().filter(|other| other.layer == layer).count();
+                let name = &self.layout.layers[layer].name;
                 format!("{name}[{before}][{index}]")
             }
         }
@@ -104,7 +91,7 @@ impl Model {
 /// `(None, 28, 28)`
 fn shape(dims: &[usize]) -> String {
     let dims: Vec<String> = dims.iter().map(usize::to_string).collect();
-    format!("(None, {})", dims.join(", "))
+    if dims.is_empty() { "(None,)".into() } else { format!("(None, {})", dims.join(", ")) }
 }
 
 /// `401,920`

@@ -1,10 +1,12 @@
 //! The functional style: layers are called on symbolic tensors, and a model is what lies between some of them.
 
-use std::sync::Arc;
+use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use super::layout::row_shape;
 use crate::graph::{Graph, Shape};
-use crate::layers::{Layer, Mode, layer_label};
+use crate::layers::{Layer, Mode, layer_label, snake_case};
 use crate::{Error, Result};
 
 /// Counts symbolic tensors and shared layers, so that models can be laid out in the order in which they were written.
@@ -42,6 +44,10 @@ pub(super) struct Call {
     pub(super) number: u64,
     pub(super) layer: Shared,
     pub(super) inputs: Vec<Symbolic>,
+    /// The dimensions of a row of each output.
+    pub(super) dims: Vec<Vec<usize>>,
+    /// The line that made it.
+    pub(super) line: &'static Location<'static>,
 }
 
 impl Symbolic {
@@ -90,7 +96,11 @@ impl From<&Vec<Symbolic>> for Arguments {
     }
 }
 
-/// A layer that may be called several times, with the same variables each time.
+/// A layer that may be called several times, with the same variables each time: those that the first call made room for, so
+/// that the inputs of later calls must have as many features. A model that is called several times is one too.
+///
+/// Variables are shared within one model. A layer in a model that is used as a layer belongs to that model alone, and each
+/// network has values of its own.
 ///
 /// ```
 /// use nn_core::layers::{Add, Dense};
@@ -109,12 +119,14 @@ impl From<&Vec<Symbolic>> for Arguments {
 /// # Ok::<(), nn_core::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Shared(pub(super) Arc<SharedLayer>);
+pub struct Shared(Arc<SharedLayer>);
 
 #[derive(Debug)]
-pub(super) struct SharedLayer {
-    pub(super) layer: Arc<dyn Layer>,
-    pub(super) number: u64,
+struct SharedLayer {
+    layer: Arc<dyn Layer>,
+    number: u64,
+    /// The dimensions of a row of each input of the first call.
+    first: OnceLock<Vec<Vec<usize>>>,
 }
 
 impl Shared {
@@ -124,67 +136,99 @@ impl Shared {
     }
 
     pub(super) fn of(layer: Arc<dyn Layer>) -> Self {
-        Self(Arc::new(SharedLayer { layer, number: next() }))
+        Self(Arc::new(SharedLayer { layer, number: next(), first: OnceLock::new() }))
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    pub(super) fn layer(&self) -> &dyn Layer {
+        &*self.0.layer
+    }
+
+    /// Where it stands among all layers, in the order in which they were made.
+    pub(super) fn number(&self) -> u64 {
+        self.0.number
+    }
+
     /// Calls the layer: its only output.
     ///
     /// # Errors
     /// If the layer can't work on these inputs, or has several outputs.
+    #[track_caller]
     pub fn apply(&self, inputs: impl Into<Arguments>) -> Result<Symbolic> {
-        let mut outputs = self.apply_all(inputs)?;
-        match (outputs.pop(), outputs.len()) {
-            (Some(one), 0) => Ok(one),
-            (_, more) => Err(Error::invalid(format_args!(
-                "{}: it has {} outputs, expected one; call apply_all",
-                layer_label(&*self.0.layer),
-                more + 1
-            ))),
-        }
+        self.apply_at(Location::caller(), inputs.into())
     }
 
     /// Calls the layer: all of its outputs.
     ///
     /// # Errors
     /// If the layer can't work on these inputs.
+    #[track_caller]
     pub fn apply_all(&self, inputs: impl Into<Arguments>) -> Result<Vec<Symbolic>> {
-        let Arguments(inputs) = inputs.into();
-        let dims = output_dims(&*self.0.layer, &inputs)?;
-        let call = Arc::new(Call { number: next(), layer: self.clone(), inputs });
-        let output = |(i, dims): (usize, Vec<usize>)| Symbolic {
-            origin: Origin::Output(Arc::clone(&call), i),
-            dims: dims.into(),
+        self.apply_all_at(Location::caller(), inputs.into())
+    }
+
+    pub(super) fn apply_at(&self, line: &'static Location<'static>, inputs: Arguments) -> Result<Symbolic> {
+        let mut outputs = self.apply_all_at(line, inputs)?;
+        match (outputs.pop(), outputs.len()) {
+            (Some(one), 0) => Ok(one),
+            (last, others) => Err(Error::invalid(format_args!(
+                "{}: it has {} outputs, expected one; call apply_all",
+                layer_label(self.layer()),
+                others + usize::from(last.is_some())
+            ))),
+        }
+    }
+
+    fn apply_all_at(&self, line: &'static Location<'static>, inputs: Arguments) -> Result<Vec<Symbolic>> {
+        let Arguments(inputs) = inputs;
+        let rows: Vec<Vec<usize>> = inputs.iter().map(|input| input.dims().to_vec()).collect();
+        let dims = output_dims(self.layer(), self.0.first.get().unwrap_or(&rows), &rows, line)?;
+        self.0.first.get_or_init(|| rows);
+        let call = Arc::new(Call { number: next(), layer: self.clone(), inputs, dims, line });
+        let output = |index: usize| Symbolic {
+            dims: call.dims[index].as_slice().into(),
+            origin: Origin::Output(Arc::clone(&call), index),
         };
-        Ok(dims.into_iter().enumerate().map(output).collect())
+        Ok((0..call.dims.len()).map(output).collect())
     }
 }
 
 /// The dimensions of a row of each output: found by building the layer in a graph that is thrown away, so that there is only
-/// one shape rule.
-pub(super) fn output_dims(layer: &dyn Layer, inputs: &[Symbolic]) -> Result<Vec<Vec<usize>>> {
+/// one shape rule. Its variables are those for inputs like `first`.
+fn output_dims(
+    layer: &dyn Layer,
+    first: &[Vec<usize>],
+    inputs: &[Vec<usize>],
+    line: &'static Location<'static>,
+) -> Result<Vec<Vec<usize>>> {
     let mut g = Graph::new();
     let mut nodes = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        let dims: Vec<Option<usize>> =
-            [None].into_iter().chain(input.dims().iter().map(|&n| Some(n))).collect();
+    for row in inputs {
+        let dims: Vec<Option<usize>> = [None].into_iter().chain(row.iter().map(|&n| Some(n))).collect();
         nodes.push(g.placeholder("input", &dims)?);
     }
-    let shapes: Vec<Shape> = nodes.iter().map(|&node| g.shape(node)).collect();
-    let own = layer.create(&mut g, &shapes)?;
-    let outputs = layer.call(&mut g, &own, &nodes, &mut Mode::Inference)?;
-    let row = |node: &_| g.shape(*node).with_batch(0)[1..].to_vec();
-    match outputs.iter().find(|&&node| g.shape(node).batch().is_none()) {
-        None => Ok(outputs.iter().map(row).collect()),
-        Some(&node) => Err(Error::shape(format_args!(
-            "{}: its output is {}, expected a batch axis [None, …]",
-            layer_label(layer),
-            g.shape(node)
-        ))),
-    }
+    let batch = g.placeholder("batch", &[None])?;
+    let batch = g.shape(batch).dims()[0];
+    let shapes: Vec<Shape> = first.iter().map(|row| row_shape(batch, row)).collect();
+    let name = layer.name().map_or_else(|| snake_case(layer.class_name()), str::to_owned);
+    g.at(line, |g| {
+        g.scope(&name, |g| {
+            let own = layer.create(g, &shapes).map_err(|error| g.located(error))?;
+            let outputs =
+                layer.call(g, &own, &nodes, &mut Mode::Inference).map_err(|error| g.located(error))?;
+            if let Some(&node) = outputs.iter().find(|&&node| g.shape(node).batch().is_none()) {
+                return Err(g.located(Error::shape(format_args!(
+                    "{}: its output is {}, expected a batch axis [None, …]",
+                    layer_label(layer),
+                    g.shape(node)
+                ))));
+            }
+            Ok(outputs.iter().map(|&node| g.shape(node).with_batch(0)[1..].to_vec()).collect())
+        })
+    })
 }
 
 /// Calling layers in the functional style.
@@ -206,6 +250,7 @@ pub trait Apply: Layer + Sized + 'static {
     ///
     /// # Errors
     /// If the layer can't work on these inputs, or has several outputs.
+    #[track_caller]
     fn apply(self, inputs: impl Into<Arguments>) -> Result<Symbolic> {
         Shared::new(self).apply(inputs)
     }
@@ -214,6 +259,7 @@ pub trait Apply: Layer + Sized + 'static {
     ///
     /// # Errors
     /// If the layer can't work on these inputs.
+    #[track_caller]
     fn apply_all(self, inputs: impl Into<Arguments>) -> Result<Vec<Symbolic>> {
         Shared::new(self).apply_all(inputs)
     }
