@@ -11,7 +11,8 @@ use crate::{Error, Result};
 /// what is minimised is their mean.
 ///
 /// The cross-entropies are computed from logits. An output that is a softmax (or, for the binary one, a sigmoid) is read through
-/// to its argument, which is the same function without its rounding; any other output counts as logits itself.
+/// to its argument, which is the same function without its rounding; any other output counts as logits itself, but for the
+/// other of those two, which is an error: probabilities are no logits.
 ///
 /// ```
 /// use nn_core::graph::Graph;
@@ -74,20 +75,31 @@ impl Loss {
     /// If the shapes or types don't fit.
     #[track_caller]
     pub fn of_each_row(self, g: &mut Graph, output: Node, target: Node) -> Result<Node> {
+        g.on_behalf(|g| self.rows(g, output, target).map_err(|error| g.located(error)))
+    }
+
+    fn rows(self, g: &mut Graph, output: Node, target: Node) -> Result<Node> {
         match self {
             Self::SparseCategoricalCrossEntropy | Self::CategoricalCrossEntropy => {
                 if g.dtype(target) != self.target() {
                     return Err(self.wrong_target(g, target));
                 }
+                if is_sigmoid(g, output) {
+                    return Err(self.wrong_output("sigmoid", "softmax", Self::BinaryCrossEntropy));
+                }
                 let logits = logits(g, output);
                 g.softmax_cross_entropy(logits, target)
             }
             Self::BinaryCrossEntropy => {
+                if g.node(output).op == Op::Softmax {
+                    return Err(self.wrong_output("softmax", "sigmoid", Self::CategoricalCrossEntropy));
+                }
                 // −t ln σ(z) − (1 − t) ln (1 − σ(z)) = max(z, 0) − z t + ln (1 + e^−|z|), which overflows nowhere.
+                self.check_same_shape(g, output, target)?;
                 let z = sigmoid_logits(g, output);
                 let zero = g.scalar(0.0);
                 let positive = g.maximum(z, zero)?;
-                let product = self.compare(g, z, target, Graph::mul)?;
+                let product = g.mul(z, target)?;
                 let size = g.abs(z)?;
                 let negative = g.neg(size)?;
                 let small = g.exp(negative)?;
@@ -96,14 +108,11 @@ impl Loss {
                 let each = g.add(difference, rest)?;
                 mean_of_each_row(g, each)
             }
-            Self::MeanSquaredError => {
-                let difference = self.compare(g, output, target, Graph::sub)?;
-                let each = g.square(difference)?;
-                mean_of_each_row(g, each)
-            }
-            Self::MeanAbsoluteError => {
-                let difference = self.compare(g, output, target, Graph::sub)?;
-                let each = g.abs(difference)?;
+            Self::MeanSquaredError | Self::MeanAbsoluteError => {
+                self.check_same_shape(g, output, target)?;
+                let difference = g.sub(output, target)?;
+                let each =
+                    if self == Self::MeanSquaredError { g.square(difference)? } else { g.abs(difference)? };
                 mean_of_each_row(g, each)
             }
         }
@@ -115,8 +124,10 @@ impl Loss {
     /// If the shapes or types don't fit.
     #[track_caller]
     pub fn mean(self, g: &mut Graph, output: Node, target: Node) -> Result<Node> {
-        let losses = self.of_each_row(g, output, target)?;
-        g.reduce_mean(losses)
+        g.on_behalf(|g| {
+            let losses = self.of_each_row(g, output, target)?;
+            g.reduce_mean(losses)
+        })
     }
 
     /// Σ wᵢ ℓᵢ / m for weights w: \[m\], as Keras 3 reduces weighted losses (by the number of rows, not by the sum of the weights).
@@ -125,31 +136,28 @@ impl Loss {
     /// If the shapes or types don't fit.
     #[track_caller]
     pub fn weighted_mean(self, g: &mut Graph, output: Node, target: Node, weights: Node) -> Result<Node> {
-        let losses = self.of_each_row(g, output, target)?;
-        let weighted = g.mul(losses, weights)?;
-        g.reduce_mean(weighted)
+        g.on_behalf(|g| {
+            let losses = self.of_each_row(g, output, target)?;
+            let weighted = g.mul(losses, weights)?;
+            g.reduce_mean(weighted)
+        })
     }
 
-    /// `f` of two matrices that must be of the same shape: spreading a target over an output is never meant.
-    #[track_caller]
-    fn compare(
-        self,
-        g: &mut Graph,
-        output: Node,
-        target: Node,
-        f: fn(&mut Graph, Node, Node) -> Result<Node>,
-    ) -> Result<Node> {
+    /// Output and target must be matrices of the same shape: spreading a target over an output is never meant.
+    fn check_same_shape(self, g: &Graph, output: Node, target: Node) -> Result<()> {
         if g.dtype(target) != DType::Float {
             return Err(self.wrong_target(g, target));
         }
-        let (o, t) = (g.shape(output), g.shape(target));
-        if o.rank() != 2 || t.rank() != 2 || o.row_len() != t.row_len() {
-            return Err(Error::shape(format_args!(
-                "{}: output {o} and target {t}: expected two matrices of the same shape",
-                self.name()
-            )));
-        }
-        f(g, output, target)
+        same_matrices(self.name(), g, output, target)
+    }
+
+    #[cold]
+    fn wrong_output(self, found: &str, expected: &str, other: Self) -> Error {
+        Error::invalid(format_args!(
+            "{}: the output is a {found}, expected a {expected} or logits; for a {found} use {}",
+            self.name(),
+            other.name()
+        ))
     }
 
     #[cold]
@@ -170,6 +178,22 @@ impl Loss {
     }
 }
 
+/// An error unless output and target are two matrices of as many columns.
+pub(crate) fn same_matrices(what: &str, g: &Graph, output: Node, target: Node) -> Result<()> {
+    let (o, t) = (g.shape(output), g.shape(target));
+    if o.rank() == 2 && t.rank() == 2 && o.row_len() == t.row_len() {
+        return Ok(());
+    }
+    Err(Error::shape(format_args!(
+        "{what}: output {o} and target {t}: expected two matrices of the same shape"
+    )))
+}
+
+/// Whether a node is a sigmoid.
+pub(crate) fn is_sigmoid(g: &Graph, output: Node) -> bool {
+    g.node(output).op == Op::Unary(Unary::Activation(Activation::Sigmoid))
+}
+
 /// The argument of a softmax; any other node itself.
 pub(crate) fn logits(g: &Graph, output: Node) -> Node {
     let data = g.node(output);
@@ -179,7 +203,7 @@ pub(crate) fn logits(g: &Graph, output: Node) -> Node {
 /// The argument of a sigmoid; any other node itself.
 pub(crate) fn sigmoid_logits(g: &Graph, output: Node) -> Node {
     let data = g.node(output);
-    if data.op == Op::Unary(Unary::Activation(Activation::Sigmoid)) { data.inputs[0] } else { output }
+    if is_sigmoid(g, output) { data.inputs[0] } else { output }
 }
 
 /// \[m, n\] → \[m\]

@@ -4,9 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::graph::{DType, Graph, Keep, Node, Op};
-use crate::losses::{logits, mean_of_each_row, sigmoid_logits};
-use crate::ops::{Activation, Unary};
+use crate::graph::{DType, Graph, Node};
+use crate::losses::{Loss, is_sigmoid, logits, mean_of_each_row, same_matrices, sigmoid_logits};
 use crate::{Error, Result};
 
 /// A figure of an output [m, n] beside its targets: classes \[m\], or numbers \[m, n\].
@@ -23,7 +22,8 @@ use crate::{Error, Result};
 #[non_exhaustive]
 pub enum Metric {
     /// The share of rows that are classified right: the largest of n numbers stands at the class, or where the target's largest
-    /// does. For an output that is a sigmoid, the share of numbers on the right side of ½.
+    /// does. For an output that is a sigmoid, has one column, or is trained by binary cross-entropy, the share of numbers on
+    /// the right side of ½ (of 0, for logits).
     Accuracy,
     /// The share of rows whose class is among the k largest numbers: fewer than k are larger than its own.
     TopK(usize),
@@ -53,14 +53,33 @@ impl Metric {
     /// If the targets are not of a kind that this metric knows, or there is no such class.
     #[track_caller]
     pub fn nodes(self, g: &mut Graph, output: Node, target: Node) -> Result<MetricNodes> {
+        g.on_behalf(|g| self.sums(g, output, target).map_err(|error| g.located(error)))
+    }
+
+    /// The same for an output that is trained by `loss`.
+    #[track_caller]
+    pub(crate) fn under(self, loss: Loss, g: &mut Graph, output: Node, target: Node) -> Result<MetricNodes> {
+        if (self, loss) == (Self::Accuracy, Loss::BinaryCrossEntropy) {
+            return g
+                .on_behalf(|g| self.binary_accuracy(g, output, target).map_err(|error| g.located(error)));
+        }
+        self.nodes(g, output, target)
+    }
+
+    fn sums(self, g: &mut Graph, output: Node, target: Node) -> Result<MetricNodes> {
         match self {
-            Self::Accuracy if is_sigmoid(g, output) => binary_accuracy(g, output, target),
+            Self::Accuracy if is_sigmoid(g, output) || g.shape(output).row_len() == 1 => {
+                self.binary_accuracy(g, output, target)
+            }
             Self::Accuracy => {
                 let (scores, truth) = self.scores_and_classes(g, output, target)?;
                 let predicted = g.argmax(scores)?;
                 let right = g.equal(predicted, truth)?;
                 hits(g, right)
             }
+            Self::TopK(0) => Err(Error::invalid(format_args!(
+                "metric {self}: nothing is among the 0 largest; expected 1 or more"
+            ))),
             Self::TopK(k) => {
                 let (scores, truth) = self.scores_and_classes(g, output, target)?;
                 let right = g.in_top_k(scores, truth, k)?;
@@ -86,7 +105,7 @@ impl Metric {
                 Ok(MetricNodes { sum: g.reduce_sum(both)?, count: Some(g.reduce_sum(among)?) })
             }
             Self::MeanSquaredError | Self::MeanAbsoluteError => {
-                self.expect_values(g, target)?;
+                self.expect_values(g, output, target, "accuracy")?;
                 let difference = g.sub(output, target)?;
                 let each =
                     if self == Self::MeanSquaredError { g.square(difference)? } else { g.abs(difference)? };
@@ -97,56 +116,60 @@ impl Metric {
     }
 
     /// What to compare by size, and the class of each row.
-    #[track_caller]
     fn scores_and_classes(self, g: &mut Graph, output: Node, target: Node) -> Result<(Node, Node)> {
         let scores = logits(g, output);
-        let classes = if g.dtype(target) == DType::Int { target } else { g.argmax(target)? };
-        Ok((scores, classes))
+        if g.dtype(target) == DType::Int {
+            return Ok((scores, target));
+        }
+        same_matrices(&format!("metric {self}"), g, output, target)?;
+        Ok((scores, g.argmax(target)?))
     }
 
-    fn expect_values(self, g: &Graph, target: Node) -> Result<()> {
+    /// The targets must be numbers, one for each of the output's.
+    fn expect_values(self, g: &Graph, output: Node, target: Node, remedy: &str) -> Result<()> {
         if g.dtype(target) == DType::Float {
-            return Ok(());
+            return same_matrices(&format!("metric {self}"), g, output, target);
         }
         Err(Error::invalid(format_args!(
-            "metric {self}: the target \"{}\" holds classes, expected numbers; use accuracy",
+            "metric {self}: the target \"{}\" holds classes, expected numbers; use {remedy}",
             g.node(target).name
         )))
     }
+
+    /// σ(z) > ½ where z > 0.
+    fn binary_accuracy(self, g: &mut Graph, output: Node, target: Node) -> Result<MetricNodes> {
+        self.expect_values(g, output, target, "one column of 0 and 1 for each of the output's")?;
+        let z = sigmoid_logits(g, output);
+        let zero = g.scalar(0.0);
+        let yes = g.greater(z, zero)?;
+        let yes = g.cast(yes, DType::Float);
+        let right = g.equal(yes, target)?;
+        let right = g.cast(right, DType::Float);
+        let share = mean_of_each_row(g, right)?;
+        Ok(MetricNodes { sum: g.reduce_sum(share)?, count: None })
+    }
 }
 
-/// The fraction of rows whose largest number is at their class: output \[None, classes\], labels int \[None\] → scalar.
+/// [`Metric::Accuracy`] as a scalar: the fraction of rows whose largest number is at their class, for an output
+/// \[None, classes\] and labels int \[None\], or float \[None, classes\].
 ///
 /// # Errors
 /// If the shapes don't fit.
 #[track_caller]
 pub fn accuracy(g: &mut Graph, output: Node, labels: Node) -> Result<Node> {
-    let MetricNodes { sum, .. } = Metric::Accuracy.nodes(g, output, labels)?;
-    let rows = g.size(labels);
-    g.div(sum, rows)
-}
-
-fn is_sigmoid(g: &Graph, output: Node) -> bool {
-    g.node(output).op == Op::Unary(Unary::Activation(Activation::Sigmoid))
+    g.on_behalf(|g| {
+        let MetricNodes { sum, .. } = Metric::Accuracy.nodes(g, output, labels)?;
+        let numbers = g.size(labels);
+        let columns = g.scalar(g.shape(labels).row_len() as f64);
+        let rows = g.div(numbers, columns)?;
+        g.div(sum, rows)
+    })
 }
 
 /// How many of `right`, one for each row, are true.
 fn hits(g: &mut Graph, right: Node) -> Result<MetricNodes> {
     let right = g.cast(right, DType::Float);
     Ok(MetricNodes { sum: g.reduce_sum(right)?, count: None })
-}
-
-fn binary_accuracy(g: &mut Graph, output: Node, target: Node) -> Result<MetricNodes> {
-    let z = sigmoid_logits(g, output);
-    let zero = g.scalar(0.0);
-    let yes = g.greater(z, zero)?;
-    let yes = g.cast(yes, DType::Float);
-    let right = g.equal(yes, target)?;
-    let right = g.cast(right, DType::Float);
-    let of_each_row = g.sum_keeping(right, Keep::Prefix(1))?;
-    let columns = g.scalar(g.shape(right).suffix(1).row_len() as f64);
-    let share = g.div(of_each_row, columns)?;
-    Ok(MetricNodes { sum: g.reduce_sum(share)?, count: None })
 }
 
 impl fmt::Display for Metric {

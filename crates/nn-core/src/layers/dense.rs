@@ -2,7 +2,7 @@
 
 use super::activation::Nonlinearity;
 use super::penalty::{Penalty, add_to};
-use super::{Layer, Mode, Variables, apply, apply_one, layer_label, named, only};
+use super::{Layer, Mode, Variables, apply, apply_one, layer_label, named, only, own};
 use crate::graph::{Graph, Node, Shape};
 use crate::init::Initializer;
 use crate::{Error, Result};
@@ -96,11 +96,11 @@ impl Dense {
     /// If `x` is not a matrix with a known number of columns, if there are no units, or if an initialiser does not fit.
     #[track_caller]
     pub fn build(&self, g: &mut Graph, x: Node) -> Result<DenseNodes> {
-        let (own, outputs) = apply(self, g, &[x], &mut Mode::Inference)?;
-        let (kernel, bias) =
-            (self.kernel_penalty.of(g, own.weights[0])?, self.bias_penalty.of(g, own.weights[1])?);
-        let penalty = add_to(g, kernel, bias)?;
-        Ok(DenseNodes { output: outputs[0], kernel: own.weights[0], bias: own.weights[1], penalty })
+        let (variables, outputs) = apply(self, g, &[x], &mut Mode::Inference)?;
+        let [kernel, bias] = own(self, &variables.weights)?;
+        let penalties = (self.kernel_penalty.of(g, kernel)?, self.bias_penalty.of(g, bias)?);
+        let penalty = add_to(g, penalties.0, penalties.1)?;
+        Ok(DenseNodes { output: *only(self, &outputs)?, kernel, bias, penalty })
     }
 }
 
@@ -130,16 +130,23 @@ impl Layer for Dense {
         Ok(Variables { weights: vec![kernel, bias], state: vec![] })
     }
 
-    fn call(&self, g: &mut Graph, own: &Variables, inputs: &[Node], _: &mut Mode<'_>) -> Result<Vec<Node>> {
-        let x = *only(self, inputs)?;
-        let product = g.matmul(x, own.weights[0])?;
-        let sum = g.add(product, own.weights[1])?;
+    fn call(
+        &self,
+        g: &mut Graph,
+        variables: &Variables,
+        inputs: &[Node],
+        _: &mut Mode<'_>,
+    ) -> Result<Vec<Node>> {
+        let [kernel, bias] = own(self, &variables.weights)?;
+        let product = g.matmul(*only(self, inputs)?, kernel)?;
+        let sum = g.add(product, bias)?;
         Ok(vec![self.activation.of(g, sum)?])
     }
 
-    fn penalties(&self, g: &mut Graph, own: &Variables) -> Result<Vec<Node>> {
-        let kernel = self.kernel_penalty.of(g, own.weights[0])?;
-        let bias = self.bias_penalty.of(g, own.weights[1])?;
+    fn penalties(&self, g: &mut Graph, variables: &Variables) -> Result<Vec<Node>> {
+        let [kernel, bias] = own(self, &variables.weights)?;
+        let kernel = self.kernel_penalty.of(g, kernel)?;
+        let bias = self.bias_penalty.of(g, bias)?;
         Ok(kernel.into_iter().chain(bias).collect())
     }
 }

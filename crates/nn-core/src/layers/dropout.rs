@@ -1,6 +1,6 @@
 //! Dropout.
 
-use super::{Layer, Mode, Variables, apply_one, layer_label, named, only};
+use super::{Layer, Mode, Variables, apply_one, layer_label, named, only, own};
 use crate::graph::{DType, Graph, Node, Shape};
 use crate::init::Initializer;
 use crate::{Error, Result};
@@ -58,7 +58,7 @@ impl Layer for Dropout {
     fn call(
         &self,
         g: &mut Graph,
-        own: &Variables,
+        variables: &Variables,
         inputs: &[Node],
         mode: &mut Mode<'_>,
     ) -> Result<Vec<Node>> {
@@ -67,7 +67,7 @@ impl Layer for Dropout {
         if self.rate == 0.0 {
             return Ok(vec![x]);
         }
-        let steps = own.state[0];
+        let [steps] = own(self, &variables.state)?;
         let uniform = g.uniform_like(x, steps)?;
         let rate = g.scalar(self.rate);
         let kept = g.greater_equal(uniform, rate)?;

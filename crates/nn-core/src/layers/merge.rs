@@ -106,6 +106,7 @@ impl Layer for Add {
     }
 
     fn call(&self, g: &mut Graph, _: &Variables, inputs: &[Node], _: &mut Mode<'_>) -> Result<Vec<Node>> {
+        two_or_more(self, inputs.len())?;
         let mut sum = inputs[0];
         for &input in &inputs[1..] {
             sum = g.add(sum, input)?;

@@ -205,6 +205,17 @@ pub(crate) fn only<'a, E>(layer: &dyn Layer, all: &'a [E]) -> Result<&'a E> {
     }
 }
 
+/// The variables of a layer, as many as it creates.
+pub(crate) fn own<const N: usize>(layer: &dyn Layer, variables: &[Node]) -> Result<[Node; N]> {
+    variables.try_into().map_err(|_| {
+        Error::invalid(format_args!(
+            "{}: called with {} variables, expected the {N} that it created",
+            layer_label(layer),
+            variables.len()
+        ))
+    })
+}
+
 /// What a message calls a layer: `dense`, or `dense "hidden"`.
 pub(crate) fn layer_label(layer: &dyn Layer) -> String {
     let kind = snake_case(layer.class_name());

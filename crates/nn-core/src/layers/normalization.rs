@@ -1,6 +1,6 @@
 //! Batch normalisation.
 
-use super::{Layer, Mode, Variables, apply_one, layer_label, named, only};
+use super::{Layer, Mode, Variables, apply_one, layer_label, named, only, own};
 use crate::graph::{Graph, Keep, Node, Shape};
 use crate::init::Initializer;
 use crate::{Error, Result};
@@ -35,12 +35,6 @@ impl Default for BatchNormalization {
         Self { momentum: 0.99, epsilon: 0.001, name: None }
     }
 }
-
-/// The weights, in Keras' order.
-const GAMMA: usize = 0;
-const BETA: usize = 1;
-const MOVING_MEAN: usize = 2;
-const MOVING_VARIANCE: usize = 3;
 
 impl BatchNormalization {
     /// With Keras' defaults: momentum 0.99, ε 0.001.
@@ -117,19 +111,20 @@ impl Layer for BatchNormalization {
     fn call(
         &self,
         g: &mut Graph,
-        own: &Variables,
+        variables: &Variables,
         inputs: &[Node],
         mode: &mut Mode<'_>,
     ) -> Result<Vec<Node>> {
-        let (x, w) = (*only(self, inputs)?, &own.weights);
+        let x = *only(self, inputs)?;
+        let [gamma, beta, moving_mean, moving_variance] = own(self, &variables.weights)?;
         let (centred, variance) = match mode {
-            Mode::Inference => (g.sub(x, w[MOVING_MEAN])?, w[MOVING_VARIANCE]),
+            Mode::Inference => (g.sub(x, moving_mean)?, moving_variance),
             Mode::Training(updates) => {
                 let mean = batch_mean(g, x)?;
                 let centred = g.sub(x, mean)?;
                 let squared = g.square(centred)?;
                 let variance = batch_mean(g, squared)?;
-                for (moving, new) in [(w[MOVING_MEAN], mean), (w[MOVING_VARIANCE], variance)] {
+                for (moving, new) in [(moving_mean, mean), (moving_variance, variance)] {
                     let moved = self.moved(g, updates.latest(moving), new)?;
                     updates.set(moving, moved);
                 }
@@ -139,9 +134,9 @@ impl Layer for BatchNormalization {
         let epsilon = g.scalar(self.epsilon);
         let shifted = g.add(variance, epsilon)?;
         let deviation = g.sqrt(shifted)?;
-        let scale = g.div(w[GAMMA], deviation)?;
+        let scale = g.div(gamma, deviation)?;
         let scaled = g.mul(centred, scale)?;
-        Ok(vec![g.add(scaled, w[BETA])?])
+        Ok(vec![g.add(scaled, beta)?])
     }
 
     fn has_modes(&self) -> bool {

@@ -38,6 +38,7 @@ impl Penalty {
     ///
     /// # Errors
     /// If `w` does not hold floats.
+    #[track_caller]
     pub fn of(&self, g: &mut Graph, w: Node) -> Result<Option<Node>> {
         let mut terms = Vec::new();
         if self.l1 > 0.0 {
@@ -60,6 +61,7 @@ impl Penalty {
 }
 
 /// a + b, where either may be nothing.
+#[track_caller]
 pub(crate) fn add_to(g: &mut Graph, a: Option<Node>, b: Option<Node>) -> Result<Option<Node>> {
     Ok(match (a, b) {
         (Some(a), Some(b)) => Some(g.add(a, b)?),

@@ -246,7 +246,7 @@ impl Compiled {
             for metric in measured {
                 let name = if several { format!("{}_{metric}", names[i]) } else { metric.to_string() };
                 metrics
-                    .push((name, FigureNodes::Ratio(metric.nodes(g, output, target).map_err(label)?)));
+                    .push((name, FigureNodes::Ratio(metric.under(*loss, g, output, target).map_err(label)?)));
             }
         }
         for &penalty in &self.penalties {
