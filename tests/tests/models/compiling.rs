@@ -1,9 +1,10 @@
 //! Compiled, compiled again, and not compiled after all.
 
 use nn_core::Result;
+use nn_core::layers::Dense;
 use nn_core::losses::Loss;
 use nn_core::metrics::Metric;
-use nn_core::models::{Batch, Compile};
+use nn_core::models::{Batch, Compile, Sequential};
 use nn_core::optim::{Optimizer, Sgd};
 
 use super::{FEATURES, classify, ending, examples, losses_of_steps, names, options, rows, stack};
@@ -27,9 +28,41 @@ fn compiled_again_a_network_keeps_its_weights_and_begins_with_a_fresh_optimizer(
     assert!(slots.flat_map(|slot| &slot.values).all(|&value| value == 0.0));
 
     let mut fresh = stack().compile(classify(Optimizer::adam(0.02)), options())?;
+    assert_eq!(names(&state), names(&fresh.state()), "called as if it were the first");
     fresh.set_weights(&trained)?;
     assert_eq!(losses_of_steps(&mut network, &data, 5)?, losses_of_steps(&mut fresh, &data, 5)?);
     assert_eq!(network.weights(), fresh.weights());
+    Ok(())
+}
+
+#[test]
+fn state_goes_from_a_network_that_was_compiled_twice_to_one_that_was_compiled_once() -> Result<()> {
+    let data = examples(30, 1);
+    let mut twice = stack().compile(classify(Optimizer::adam(0.01)), options())?;
+    twice.compile(classify(Optimizer::adam(0.01)))?;
+    losses_of_steps(&mut twice, &data, 4)?;
+    let mut once = stack().compile(classify(Optimizer::adam(0.01)), options())?;
+    once.set_state(&twice.state())?;
+    assert_eq!(losses_of_steps(&mut once, &data, 4)?, losses_of_steps(&mut twice, &data, 4)?);
+    assert_eq!(once.state(), twice.state());
+    twice.set_state(&once.state())?;
+    Ok(())
+}
+
+#[test]
+fn a_layer_called_as_the_optimizer_keeps_its_name() -> Result<()> {
+    let model = Sequential::new(FEATURES).add(Dense::new(3).name("adam"));
+    let mut network = model.compile(classify(Optimizer::adam(0.01)), options())?;
+    for _ in 0..2 {
+        let state = network.state();
+        let mut all = names(&state);
+        assert_eq!(all[..2], ["adam/kernel", "adam/bias"]);
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), state.len(), "each has a name of its own");
+        network.set_state(&state)?;
+        network.compile(classify(Optimizer::adam(0.01)))?;
+    }
     Ok(())
 }
 

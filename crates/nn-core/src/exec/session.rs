@@ -134,6 +134,11 @@ impl<T: Scalar> Session<T> {
         Ok(built)
     }
 
+    /// Frees what was compiled for these fetches, which will not be run again.
+    pub(crate) fn forget(&mut self, fetches: &[Node]) {
+        self.plans.retain(|(key, _)| key.fetches != fetches);
+    }
+
     /// The graph.
     pub fn graph(&self) -> &Graph {
         &self.graph

@@ -109,7 +109,7 @@ impl<T: Scalar> Network<T> {
     }
 
     /// Makes the network learn as `compile` says. The weights stay what they are, so a network can be compiled again to go on
-    /// with another optimizer, which begins afresh.
+    /// with another optimizer, which begins afresh; what it remembers is called as if it were the first.
     ///
     /// # Errors
     /// If an output has no loss, a loss or metric does not fit its output, the optimizer can't be built, or the network is not
@@ -136,6 +136,12 @@ impl<T: Scalar> Network<T> {
         let own_state = own.state.iter().filter_map(|&node| graph.variable_of(node));
         self.state = own_state.chain((before..graph.variables().len()).map(VarId)).collect();
         let learning_rate = graph.variable_of(compiled.prepared().learning_rate);
+        if let Some(before) = self.training.take() {
+            for run in before.weighted.iter().chain([&before.plain]) {
+                self.session.forget(&run.train);
+                self.session.forget(&run.test);
+            }
+        }
         let names = ends.train_figures.iter().map(|(name, _)| name.clone()).collect();
         self.training = Some(Training {
             names,

@@ -1,5 +1,7 @@
 //! Weights and state of a network, read and replaced by name or by place.
 
+use std::borrow::Cow;
+
 use super::network::Network;
 use crate::graph::VarId;
 use crate::{Error, Result, Scalar};
@@ -29,11 +31,28 @@ impl<T: Scalar> Network<T> {
     }
 
     fn tensor(&self, id: VarId) -> NamedTensor<T> {
-        let variable = self.session.graph().var(id);
         NamedTensor {
-            name: variable.name.clone(),
-            dims: variable.dims.clone(),
+            name: self.name_of(id).into_owned(),
+            dims: self.session.graph().var(id).dims.clone(),
             values: self.session.variable(id).data().to_vec(),
+        }
+    }
+
+    /// What a variable is called: its name in the graph, but for the optimizer's. In a network that was compiled again they
+    /// are in a scope `adam_1`, as the first optimizer's are still in the graph; they are called `adam/…` all the same, so
+    /// that state goes from one network of a model to another, however often each was compiled.
+    fn name_of(&self, id: VarId) -> Cow<'_, str> {
+        let graph = self.session.graph();
+        let name = &graph.var(id).name;
+        let compiled = self.training.as_ref().and_then(|training| training.compiled.as_ref());
+        let Some(prepared) = compiled.map(|compiled| compiled.prepared()) else { return name.into() };
+        let (scope, optimizer) = (prepared.scope(), prepared.optimizer().name());
+        let within = |name: &str, scope: &str| name.strip_prefix(scope)?.strip_prefix('/').map(str::to_owned);
+        // A layer of that name has it.
+        let is_taken = || self.weights.iter().any(|&id| within(&graph.var(id).name, optimizer).is_some());
+        match within(name, scope) {
+            Some(rest) if scope != optimizer && !is_taken() => format!("{optimizer}/{rest}").into(),
+            _ => name.into(),
         }
     }
 
@@ -78,17 +97,17 @@ impl<T: Scalar> Network<T> {
         tensors: &'t [NamedTensor<T>],
         wanted: &[VarId],
     ) -> Result<Vec<(VarId, &'t NamedTensor<T>)>> {
-        let name_of = |id: VarId| &self.session.graph().var(id).name;
+        let names: Vec<Cow<'_, str>> = wanted.iter().map(|&id| self.name_of(id)).collect();
         let mut pairs = Vec::with_capacity(wanted.len());
-        for &id in wanted {
-            let mut named = tensors.iter().filter(|tensor| tensor.name == *name_of(id));
+        for (&id, name) in wanted.iter().zip(&names) {
+            let mut named = tensors.iter().filter(|tensor| tensor.name == *name);
             match (named.next(), named.next()) {
                 (Some(tensor), None) => pairs.push((id, tensor)),
                 (None, _) => return Err(self.misfit(id, "it is missing")),
                 (Some(_), Some(_)) => return Err(self.misfit(id, "it is there twice")),
             }
         }
-        let unknown = |tensor: &&NamedTensor<T>| wanted.iter().all(|&id| *name_of(id) != tensor.name);
+        let unknown = |tensor: &&NamedTensor<T>| names.iter().all(|name| *name != tensor.name);
         match tensors.iter().find(unknown) {
             None => Ok(pairs),
             Some(stranger) => Err(Error::invalid(format_args!(
@@ -112,7 +131,7 @@ impl<T: Scalar> Network<T> {
 
     #[cold]
     fn misfit(&self, id: VarId, problem: &str) -> Error {
-        let variable = self.session.graph().var(id);
-        Error::shape(format_args!("weights: expected \"{}\" {:?}: {problem}", variable.name, variable.dims))
+        let dims = &self.session.graph().var(id).dims;
+        Error::shape(format_args!("weights: expected \"{}\" {dims:?}: {problem}", self.name_of(id)))
     }
 }

@@ -102,6 +102,11 @@ impl Prepared {
         &self.optimizer
     }
 
+    /// The scope that its variables are in: the optimizer's name, with a number behind it where that was taken.
+    pub(crate) fn scope(&self) -> &str {
+        &self.scope
+    }
+
     /// A node that, when run, updates each variable of the (gradient, variable) pairs and counts one update.
     ///
     /// # Errors
