@@ -64,10 +64,21 @@ impl History {
         self.iter().filter_map(move |(name, values)| Some((name, latest(values)?)))
     }
 
-    /// Appends the epochs of a run that went on where this one stopped.
+    /// Appends the epochs of a run that went on where this one stopped. What only one of the two measured is NaN for the
+    /// epochs of the other.
     pub fn append(&mut self, later: &Self) {
+        let (before, after) = (self.epochs(), self.epochs() + later.epochs());
         for (name, values) in later.iter() {
-            values.iter().for_each(|&value| self.push(name, value));
+            if self.get(name).is_none() {
+                self.series.push((name.to_owned(), Vec::new()));
+            }
+            if let Some((_, mine)) = self.series.iter_mut().find(|(n, _)| n == name) {
+                mine.resize(before, f64::NAN);
+                mine.extend(values);
+            }
+        }
+        for (_, values) in &mut self.series {
+            values.resize(after, f64::NAN);
         }
     }
 
@@ -175,6 +186,10 @@ mod tests {
         second.push("val_loss", 4.0);
         first.append(&second);
         assert_eq!(first.get("loss"), Some(&[3.0, 2.0][..]));
+        assert!(
+            first.get("val_loss").is_some_and(|v| v[0].is_nan() && v[1..] == [4.0]),
+            "in step with the loss"
+        );
         assert_eq!((first.last("val_loss"), first.epochs(), first.get("none")), (Some(4.0), 2, None));
     }
 }

@@ -158,7 +158,7 @@ fn a_checkpoint_of_another_element_type_or_a_plain_weight_file_is_refused() -> T
     let message = |e: nn_train::Error| e.to_string();
     let found = Checkpoint::<f64>::load(&path).map_err(message);
     assert!(found.is_err_and(|m| m.ends_with("found a safetensors file of something else")));
-    Checkpoint { state, history: History::default(), epochs_done: 1 }.save(&path)?;
+    Checkpoint::new(state, History::default(), 1).save(&path)?;
     let found = Checkpoint::<f32>::load(&path).map_err(message);
     assert!(found.is_err_and(|m| m.ends_with("format 1 in f32, found format 1 in f64")));
     Ok(())

@@ -5,7 +5,7 @@ use nn_core::models::NamedTensor;
 
 use super::Mode;
 use super::monitor::Monitor;
-use crate::{Callback, EpochEnd, Flow, Result, TrainBegin, TrainEnd, Trainable};
+use crate::{Callback, EpochEnd, Flow, History, Result, TrainBegin, TrainEnd, Trainable};
 
 /// Stops when a figure has not improved for more than `patience` epochs, as `keras.callbacks.EarlyStopping` does.
 ///
@@ -31,9 +31,26 @@ pub struct EarlyStopping<T> {
     best_epoch: Option<usize>,
     best_weights: Option<Vec<NamedTensor<T>>>,
     stopped_after: Option<usize>,
+    earlier: Option<(History, Option<BestWeights<T>>)>,
 }
 
-impl<T> EarlyStopping<T> {
+/// The weights of the best epoch so far, by the figure of this name: what early stopping puts back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BestWeights<T> {
+    /// The figure's name.
+    pub monitor: String,
+    /// All weights of the network.
+    pub weights: Vec<NamedTensor<T>>,
+}
+
+/// What an epoch's value came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Improved,
+    NoBetter { stop: bool },
+}
+
+impl<T: Clone> EarlyStopping<T> {
     /// Watches the figure of this name: with no patience, for any improvement, from the first epoch on.
     pub fn new(monitor: impl Into<String>) -> Self {
         Self {
@@ -46,6 +63,7 @@ impl<T> EarlyStopping<T> {
             best_epoch: None,
             best_weights: None,
             stopped_after: None,
+            earlier: None,
         }
     }
 
@@ -92,6 +110,15 @@ impl<T> EarlyStopping<T> {
         self
     }
 
+    /// Goes on from the epochs that a run was resumed after, as if it had watched them: `history` is what they measured,
+    /// `best` what [`best`](Self::best) was after the last of them. Where weights are to be put back, both are needed, and
+    /// of this figure; otherwise it begins anew.
+    #[must_use]
+    pub fn earlier(mut self, history: History, best: Option<BestWeights<T>>) -> Self {
+        self.earlier = Some((history, best));
+        self
+    }
+
     /// The epoch, counted from 0, after which this stopped the last run; none if it did not.
     pub fn stopped_after(&self) -> Option<usize> {
         self.stopped_after
@@ -101,6 +128,40 @@ impl<T> EarlyStopping<T> {
     pub fn best_epoch(&self) -> Option<usize> {
         self.best_epoch
     }
+
+    /// What is the best so far, while training goes on; none if nothing is to be put back.
+    pub fn best(&self) -> Option<BestWeights<T>> {
+        let weights = self.best_weights.clone()?;
+        Some(BestWeights { monitor: self.monitor.name.clone(), weights })
+    }
+
+    /// Takes an epoch's value in.
+    fn watch(&mut self, epoch: usize, value: f64) -> Verdict {
+        self.waited += 1;
+        if !self.monitor.improved(value) {
+            return Verdict::NoBetter { stop: self.waited >= self.patience && epoch > 0 };
+        }
+        self.best_epoch = Some(epoch);
+        if self.baseline.is_none_or(|baseline| self.monitor.improves(value, baseline)) {
+            self.waited = 0;
+        }
+        Verdict::Improved
+    }
+
+    /// Takes in what came before the run's first epoch.
+    fn catch_up(&mut self) {
+        let Some((history, best)) = &self.earlier else { return };
+        let best = best.clone().filter(|best| best.monitor == self.monitor.name);
+        if self.restore && best.is_none() {
+            return;
+        }
+        let values = history.get(&self.monitor.name).unwrap_or_default().to_vec();
+        for (epoch, value) in values.into_iter().enumerate().skip(self.start_from) {
+            self.watch(epoch, value);
+        }
+        self.best_weights =
+            best.filter(|_| self.restore && self.best_epoch.is_some()).map(|best| best.weights);
+    }
 }
 
 impl<T: Scalar> Callback<T> for EarlyStopping<T> {
@@ -108,6 +169,7 @@ impl<T: Scalar> Callback<T> for EarlyStopping<T> {
         self.monitor.begin("early stopping", train)?;
         self.waited = 0;
         (self.best_epoch, self.best_weights, self.stopped_after) = (None, None, None);
+        self.catch_up();
         Ok(())
     }
 
@@ -116,19 +178,16 @@ impl<T: Scalar> Callback<T> for EarlyStopping<T> {
         let Some(current) = current.filter(|_| epoch.epoch >= self.start_from) else {
             return Ok(Flow::Continue);
         };
-        self.waited += 1;
-        let improved = self.monitor.improved(current);
-        if improved {
-            self.best_epoch = Some(epoch.epoch);
-            self.best_weights = self.restore.then(|| network.weights());
-            if self.baseline.is_none_or(|baseline| self.monitor.improves(current, baseline)) {
-                self.waited = 0;
+        match self.watch(epoch.epoch, current) {
+            Verdict::Improved => {
+                self.best_weights = self.restore.then(|| network.weights());
+                Ok(Flow::Continue)
             }
-            return Ok(Flow::Continue);
+            Verdict::NoBetter { stop } => {
+                self.stopped_after = stop.then_some(epoch.epoch);
+                Ok(Flow::stop_if(stop))
+            }
         }
-        let stop = self.waited >= self.patience && epoch.epoch > 0;
-        self.stopped_after = stop.then_some(epoch.epoch);
-        Ok(Flow::stop_if(stop))
     }
 
     fn on_train_end(&mut self, _: &TrainEnd<'_>, network: &mut dyn Trainable<T>) -> Result<()> {

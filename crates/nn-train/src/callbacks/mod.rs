@@ -26,7 +26,7 @@ mod tensorboard;
 mod terminate_on_nan;
 
 pub use csv_log::CsvLog;
-pub use early_stopping::EarlyStopping;
+pub use early_stopping::{BestWeights, EarlyStopping};
 pub use interrupt::Interrupt;
 pub use json_log::JsonLog;
 pub use model_checkpoint::ModelCheckpoint;

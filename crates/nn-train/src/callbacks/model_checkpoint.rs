@@ -140,7 +140,7 @@ impl<T: Scalar> Callback<T> for ModelCheckpoint {
             } else {
                 let mut history = self.earlier.clone();
                 history.append(epoch.history);
-                Checkpoint { state: network.state(), history, epochs_done: epoch.epoch + 1 }.save(&path)?;
+                Checkpoint::new(network.state(), history, epoch.epoch + 1).save(&path)?;
             }
             self.saved = Some(path);
         }

@@ -5,7 +5,7 @@ use nn_core::Scalar;
 use super::monitor::Monitor;
 use super::schedule::rate_of;
 use super::{LEARNING_RATE, Mode};
-use crate::{Callback, EpochEnd, Error, Flow, Result, TrainBegin, Trainable};
+use crate::{Callback, EpochEnd, Error, Flow, History, Result, TrainBegin, Trainable};
 
 /// What it is called in messages.
 const NAME: &str = "reduce on plateau";
@@ -29,6 +29,7 @@ pub struct ReduceOnPlateau {
     min_lr: f64,
     waited: usize,
     cooling: usize,
+    earlier: History,
 }
 
 impl ReduceOnPlateau {
@@ -43,6 +44,7 @@ impl ReduceOnPlateau {
             min_lr: 0.0,
             waited: 0,
             cooling: 0,
+            earlier: History::default(),
         }
     }
 
@@ -87,6 +89,43 @@ impl ReduceOnPlateau {
         self.min_lr = rate;
         self
     }
+
+    /// Goes on from the epochs that a run was resumed after, as if it had watched them. (The learning rate that they came
+    /// to is part of the network's state.)
+    #[must_use]
+    pub fn earlier(mut self, history: History) -> Self {
+        self.earlier = history;
+        self
+    }
+
+    /// Takes an epoch's value in. Whether the learning rate is to fall, which is `rate` now.
+    fn watch(&mut self, value: f64, rate: f64) -> bool {
+        if self.cooling > 0 {
+            self.cooling -= 1;
+            self.waited = 0;
+        }
+        if self.monitor.improved(value) {
+            self.waited = 0;
+        } else if self.cooling == 0 {
+            self.waited += 1;
+            if self.waited >= self.patience && rate > self.min_lr {
+                (self.cooling, self.waited) = (self.cooldown, 0);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes in what came before the run's first epoch.
+    fn catch_up(&mut self) {
+        let earlier = std::mem::take(&mut self.earlier);
+        let rates = earlier.get(LEARNING_RATE).unwrap_or_default();
+        for (epoch, &value) in earlier.get(&self.monitor.name).unwrap_or_default().iter().enumerate() {
+            // Without a record, nothing says that the rate had come to its least.
+            self.watch(value, rates.get(epoch).copied().unwrap_or(f64::INFINITY));
+        }
+        self.earlier = earlier;
+    }
 }
 
 impl<T: Scalar> Callback<T> for ReduceOnPlateau {
@@ -110,6 +149,7 @@ impl<T: Scalar> Callback<T> for ReduceOnPlateau {
         }
         rate_of(NAME, network)?;
         (self.waited, self.cooling) = (0, 0);
+        self.catch_up();
         Ok(())
     }
 
@@ -117,18 +157,8 @@ impl<T: Scalar> Callback<T> for ReduceOnPlateau {
         let rate = rate_of(NAME, network)?;
         epoch.history.record(LEARNING_RATE, rate);
         let Some(current) = epoch.history.last(&self.monitor.name) else { return Ok(Flow::Continue) };
-        if self.cooling > 0 {
-            self.cooling -= 1;
-            self.waited = 0;
-        }
-        if self.monitor.improved(current) {
-            self.waited = 0;
-        } else if self.cooling == 0 {
-            self.waited += 1;
-            if self.waited >= self.patience && rate > self.min_lr {
-                network.set_learning_rate((rate * self.factor).max(self.min_lr))?;
-                (self.cooling, self.waited) = (self.cooldown, 0);
-            }
+        if self.watch(current, rate) {
+            network.set_learning_rate((rate * self.factor).max(self.min_lr))?;
         }
         Ok(Flow::Continue)
     }

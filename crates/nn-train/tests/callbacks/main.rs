@@ -4,6 +4,7 @@ mod checkpoints;
 mod keras;
 mod logs;
 mod rates;
+mod resumed;
 mod scripted;
 mod stops;
 mod tensorboard;

@@ -30,9 +30,19 @@ impl Scripted {
         first: usize,
         callbacks: &mut [&mut dyn Callback<f64>],
     ) -> nn_train::Result<Fitted> {
+        self.train_to(first, first + self.values.len(), callbacks)
+    }
+
+    /// Trains the epochs from `first` to below `end`, with one update each.
+    pub(crate) fn train_to(
+        &mut self,
+        first: usize,
+        end: usize,
+        callbacks: &mut [&mut dyn Callback<f64>],
+    ) -> nn_train::Result<Fitted> {
         let options = FitOptions {
             initial_epoch: first,
-            epochs: first + self.values.len(),
+            epochs: end,
             batch_size: BatchSize::Full,
             ..FitOptions::default()
         };
