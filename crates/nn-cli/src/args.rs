@@ -1,6 +1,7 @@
-//! What a person writes on the command line, typed. The options of `nn train` are in [`train`] and
-//! [`optimizer`], those of `nn plot` and `nn graph` in [`plot`] and [`graph`].
+//! What a person writes on the command line, typed. The options of `nn train` are in [`train`], [`optimizer`] and
+//! [`callbacks`], those of `nn plot` and `nn graph` in [`plot`] and [`graph`].
 
+mod callbacks;
 mod config;
 mod graph;
 mod numbers;
@@ -17,6 +18,7 @@ use mnist_data::NamedSet;
 
 use crate::failure::Failure;
 
+pub(crate) use callbacks::{CallbackArgs, Log};
 pub(crate) use graph::{Format, GraphArgs, GraphStage};
 pub(crate) use optimizer::{OptimizerArgs, OptimizerName};
 pub(crate) use plot::{Graphics, Ground, PlotArgs, What};

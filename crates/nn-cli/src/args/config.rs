@@ -3,7 +3,7 @@
 //! Nothing here knows one option from another. Reading turns entries into arguments that stand before those of the
 //! command line; writing asks clap what every option's value is. An option that is added to `nn train` is in the file.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -14,8 +14,10 @@ use toml::{Table, Value};
 
 use crate::failure::Failure;
 
-/// Options that say where to read the file and where results go: a run that is repeated must not overwrite the first.
-const NOT_WRITTEN: [&str; 6] = ["config", "out", "no-out", "json", "save", "quiet"];
+/// Options that say where to read the file and where results go: a run that is repeated must not overwrite the first. It
+/// also begins at the beginning.
+const NOT_WRITTEN: [&str; 10] =
+    ["config", "out", "no-out", "json", "save", "quiet", "checkpoint", "resume", "log", "tensorboard"];
 
 /// The arguments that stand for the file's entries. Those that the command line says otherwise, or that it excludes, are
 /// left out: `given` is what it says.
@@ -142,16 +144,23 @@ pub(super) fn write(command: &Command, matches: &ArgMatches) -> Result<String, F
 
 fn value_of(matches: &ArgMatches, arg: &Arg) -> Result<Option<Value>, Failure> {
     // `help` and `version` have no values, and clap panics on what a command does not have.
-    let raw = matches.try_get_raw(arg.get_id().as_str()).ok().flatten().and_then(Iterator::last);
-    let Some(raw) = raw else { return Ok(None) };
-    let text = raw.to_str().ok_or_else(|| {
-        let name = arg.get_long().unwrap_or_default();
-        Failure::usage(format_args!(
-            "--{name} {}: is not Unicode, and can't be written to config.toml; rename it, or give --no-out",
-            raw.to_string_lossy()
-        ))
-    })?;
-    Ok(Some(typed(text)))
+    let Some(raw) = matches.try_get_raw(arg.get_id().as_str()).ok().flatten() else { return Ok(None) };
+    let text = |raw: &OsStr| {
+        raw.to_str().map(str::to_owned).ok_or_else(|| {
+            let name = arg.get_long().unwrap_or_default();
+            Failure::usage(format_args!(
+                "--{name} {}: is not Unicode, and can't be written to config.toml; rename it, or give --no-out",
+                raw.to_string_lossy()
+            ))
+        })
+    };
+    let texts = raw.map(text).collect::<Result<Vec<_>, _>>()?;
+    Ok(match &*texts {
+        [] => None,
+        [.., last] if !matches!(arg.get_action(), ArgAction::Append) => Some(typed(last)),
+        // What may be given again is a list.
+        all => Some(Value::Array(all.iter().map(|text| typed(text)).collect())),
+    })
 }
 
 /// A number where it is written back as it was, a text otherwise.
@@ -185,6 +194,7 @@ mod tests {
                 value("clip-value"),
                 value("out"),
                 value("nesterov").action(ArgAction::SetTrue),
+                value("metric").action(ArgAction::Append).value_delimiter(','),
             ])
             .group(ArgGroup::new("clipping").args(["clip-norm", "clip-value"]))
     }
@@ -216,6 +226,22 @@ mod tests {
         assert_eq!(merged(&all.replace("; ", "\n"), &[])?, all);
         assert_eq!(merged(file, &["--lr", "1e-3", "--out", "x"])?, all.replace("0.5", "\"1e-3\""));
         assert_eq!(merged("nesterov = false", &[])?, "hidden = 512; seed = 0; schedule = \"constant\"");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_given_several_times_is_a_list_that_the_command_line_replaces() -> TestResult {
+        let of = |file: &str, line: &[&str]| {
+            merged(file, line).map(|text| text.replace("hidden = 512; seed = 0; ", ""))
+        };
+        let both = "schedule = \"constant\"; metric = [\"recall_7\", \"precision_7\"]";
+        assert_eq!(of("", &["--metric", "recall_7", "--metric", "precision_7"])?, both);
+        assert_eq!(of(&both.replace("; ", "\n"), &[])?, both);
+        assert_eq!(of("metric = \"recall_7,precision_7\"", &[])?, both);
+        assert_eq!(
+            of("metric = \"recall_7\"", &["--metric", "recall_1"])?,
+            both.replace("recall_7\", \"precision_7", "recall_1")
+        );
         Ok(())
     }
 

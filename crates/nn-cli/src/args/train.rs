@@ -7,9 +7,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use nn_core::backend::BackendKind;
 use nn_core::init::Initializer;
+use nn_core::metrics::Metric;
 use nn_core::ops::Activation;
 use serde::Serialize;
 
+use super::callbacks::CallbackArgs;
 use super::numbers::{fraction, not_negative};
 use super::optimizer::OptimizerArgs;
 use super::{DATA_HELP, DataSource};
@@ -72,6 +74,8 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_enum, default_value_t = DType::F32, help_heading = "Computation")]
     pub(crate) dtype: DType,
 
+    #[command(flatten)]
+    pub(crate) callbacks: CallbackArgs,
     /// Write history, confusion matrix, times and environment to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) json: Option<PathBuf>,
@@ -116,6 +120,10 @@ pub(crate) struct NetworkArgs {
     /// Add F times the sum of the kernels' squares to the loss
     #[arg(long, value_name = "F", default_value = "0", allow_negative_numbers = true, value_parser = not_negative, help_heading = "Network")]
     pub(crate) l2: f64,
+    /// Measure this too, beside loss and accuracy: top_K_accuracy, precision_CLASS or recall_CLASS, such as recall_7; may be
+    /// given again
+    #[arg(long = "metric", value_name = "NAME", value_delimiter = ',', value_parser = metric, help_heading = "Network")]
+    pub(crate) metrics: Vec<Metric>,
 
     #[command(flatten)]
     pub(crate) optimizer: OptimizerArgs,
@@ -220,6 +228,15 @@ impl Init {
     }
 }
 
+/// A metric of classes, which is what the network tells apart.
+fn metric(text: &str) -> Result<Metric, String> {
+    match text.parse() {
+        Ok(metric @ (Metric::Accuracy | Metric::TopK(_) | Metric::Precision(_) | Metric::Recall(_))) => Ok(metric),
+        _ => Err("expected accuracy, top_K_accuracy, precision_CLASS or recall_CLASS, such as top_3_accuracy or recall_7"
+            .into()),
+    }
+}
+
 fn activation(name: String) -> Activation {
     ACTIVATIONS.into_iter().find(|f| f.name() == name).unwrap_or(Activation::Tanh)
 }
@@ -246,6 +263,17 @@ mod tests {
         assert_eq!(Hidden::parse("128, 64"), Ok(Hidden(vec![128, 64])));
         for wrong in ["", "0", "512,", "512,0", "-1", "a"] {
             assert!(Hidden::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn metrics_are_those_of_classes() {
+        assert_eq!(
+            (metric("top_3_accuracy"), metric("recall_7")),
+            (Ok(Metric::TopK(3)), Ok(Metric::Recall(7)))
+        );
+        for wrong in ["", "acuracy", "top_0_accuracy", "precision", "mse", "mean_squared_error"] {
+            assert!(metric(wrong).is_err_and(|e| e.contains("top_K_accuracy")), "{wrong}");
         }
     }
 

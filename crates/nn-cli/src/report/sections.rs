@@ -14,8 +14,9 @@ const UNIT_SIDE: usize = 56;
 pub(super) fn header(page: &mut Html, report: &Report<'_>) {
     page.inside("header", "", |page| {
         page.element("h1", "", report.title);
-        let last = |name: &str| report.history.last(name);
-        let best = [("test accuracy", last("test_accuracy")), ("training accuracy", last("accuracy"))];
+        // The test images were measured with the weights that are left, which need not be the last epoch's.
+        let test = (report.matrix.total() > 0).then_some(report.scores.accuracy);
+        let best = [("test accuracy", test), ("training accuracy", report.history.last("accuracy"))];
         if let Some((name, value)) = best.into_iter().find_map(|(name, value)| Some((name, value?))) {
             page.inside("p", " class=\"headline\"", |page| {
                 page.element("strong", "", &format!("{:.2} %", 100.0 * value));
@@ -148,9 +149,13 @@ pub(super) fn epochs(page: &mut Html, report: &Report<'_>) {
     }
     let mut columns = vec!["epoch"];
     columns.extend(series.iter().map(|(name, _)| *name));
+    // Learning rates differ in their first digits, wherever these stand.
+    let written =
+        |name: &str, v: f64| if name == "learning_rate" { format!("{v:.2e}") } else { format!("{v:.4}") };
     let row = |epoch: usize| {
-        let values =
-            series.iter().map(|(_, values)| values.get(epoch).map_or(String::new(), |v| format!("{v:.4}")));
+        let values = series
+            .iter()
+            .map(|(name, values)| values.get(epoch).map_or(String::new(), |&v| written(name, v)));
         std::iter::once((epoch + 1).to_string()).chain(values).collect::<Vec<_>>()
     };
     let rows: Vec<_> = (0..report.history.epochs()).map(row).collect();

@@ -1,16 +1,21 @@
 //! The options of `nn train`, checked against each other: a `TrainConfig` can be run as it is.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nn_core::backend::{BackendKind, Choice};
+use nn_core::metrics::Metric;
 use nn_core::ops::Activation;
 use nn_core::optim::Optimizer;
 use nn_train::{BatchSize, FitOptions};
 use serde_json::{Value, json};
 
 use super::optimizer;
-use crate::args::{Api, BatchRows, DType, DataSource, Init, Input, NetworkArgs, OptimizerArgs, TrainArgs};
+use super::page::flat;
+use crate::args::{
+    Api, BatchRows, CallbackArgs, DType, DataSource, Init, Input, Log, NetworkArgs, OptimizerArgs, TrainArgs,
+};
 use crate::failure::Failure;
 
 /// A network and its optimizer.
@@ -22,6 +27,8 @@ pub(crate) struct NetworkConfig {
     pub(crate) init: Init,
     pub(crate) l1: f64,
     pub(crate) l2: f64,
+    /// What is measured beside the loss, each once; accuracy first.
+    pub(crate) metrics: Vec<Metric>,
     pub(crate) optimizer: Optimizer,
     /// What `optimizer` was made from.
     optimizer_args: OptimizerArgs,
@@ -30,7 +37,14 @@ pub(crate) struct NetworkConfig {
 impl NetworkConfig {
     /// Options that mean nothing together are wrong usage rather than ignored.
     pub(crate) fn new(args: NetworkArgs) -> Result<Self, Failure> {
+        let mut metrics = vec![Metric::Accuracy];
+        for metric in args.metrics {
+            if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+        }
         Ok(Self {
+            metrics,
             api: args.api,
             hidden: args.hidden.0,
             activation: args.activation,
@@ -53,6 +67,7 @@ pub(crate) struct TrainConfig {
     pub(crate) input: Input,
     pub(crate) threads: NonZeroUsize,
     pub(crate) dtype: DType,
+    pub(crate) callbacks: CallbackArgs,
     pub(crate) json: Option<PathBuf>,
     pub(crate) save: Option<PathBuf>,
     pub(crate) out: Option<PathBuf>,
@@ -72,8 +87,21 @@ impl TrainConfig {
                 args.backend
             )));
         }
-        if args.json.is_some() && args.json == args.save {
-            return Err(Failure::usage("--json and --save name the same file"));
+        let callbacks = args.callbacks;
+        let files = [
+            ("--json", args.json.as_deref()),
+            ("--save", args.save.as_deref()),
+            ("--checkpoint", callbacks.checkpoint.as_deref()),
+            ("--log", callbacks.log.as_ref().map(Log::path)),
+        ];
+        check_distinct(&files)?;
+        if callbacks.monitor.is_some()
+            && callbacks.early_stopping.is_none()
+            && callbacks.reduce_on_plateau.is_none()
+        {
+            return Err(Failure::usage(
+                "--monitor says what is watched; expected --early-stopping or --reduce-on-plateau beside it",
+            ));
         }
         let fit = FitOptions {
             epochs: args.epochs.get(),
@@ -98,6 +126,7 @@ impl TrainConfig {
             input: args.input,
             threads: args.threads.unwrap_or_else(available),
             dtype: args.dtype,
+            callbacks,
             json: args.json,
             save: args.save,
             out: args.out,
@@ -140,6 +169,7 @@ impl TrainConfig {
             },
             "l1": self.network.l1,
             "l2": self.network.l2,
+            "metrics": self.network.metrics.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "optimizer": optimizer::describe(&self.network.optimizer, &self.network.optimizer_args),
             "epochs": self.fit.epochs,
             "batch_size": match self.fit.batch_size {
@@ -153,6 +183,47 @@ impl TrainConfig {
             "input": self.input,
             "threads": self.threads,
             "dtype": self.dtype,
+            "early_stopping": self.callbacks.early_stopping,
+            "reduce_on_plateau": self.callbacks.reduce_on_plateau.map(|plateau| {
+                json!({"patience": plateau.patience, "factor": plateau.factor})
+            }),
+            "monitor": self.callbacks.monitor,
         })
     }
+
+    /// The options that have to be the same for a run to go on with the same bits, by name. `rows`: of the training data.
+    /// What computes is not among them: it is the machine's, and another may go on.
+    pub(crate) fn kept(&self, rows: usize) -> BTreeMap<String, String> {
+        let mut all = self.describe();
+        if let Value::Object(map) = &mut all {
+            map.retain(|name, _| KEPT.contains(&name.as_str()));
+        }
+        let rows = ("training images".to_owned(), rows.to_string());
+        flat(&all).into_iter().chain([rows]).collect()
+    }
+}
+
+/// What a resumed run has in common with the one it resumes, as [`TrainConfig::describe`] names it.
+const KEPT: [&str; 10] = [
+    "validation_split",
+    "hidden",
+    "activation",
+    "init",
+    "l1",
+    "l2",
+    "optimizer",
+    "batch_size",
+    "shuffle",
+    "seed",
+];
+
+/// No two options may write to one file.
+fn check_distinct(files: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
+    for (i, (option, path)) in files.iter().enumerate() {
+        let same = files[..i].iter().find(|(_, other)| other.is_some() && other == path);
+        if let Some((other, _)) = same {
+            return Err(Failure::usage(format_args!("{other} and {option} name the same file")));
+        }
+    }
+    Ok(())
 }

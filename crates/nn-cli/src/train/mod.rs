@@ -1,11 +1,14 @@
 //! `nn train`: options in, a trained network and its figures out.
 
+mod callbacks;
 pub(crate) mod config;
 mod folder;
 mod inputs;
 mod interrupt;
+mod keep;
 pub(crate) mod model;
 mod optimizer;
+mod outcome;
 mod page;
 mod progress;
 mod record;
@@ -14,17 +17,18 @@ use std::time::Instant;
 
 use nn_core::Scalar;
 use nn_core::exec::SessionOptions;
-use nn_train::callbacks::Interrupt;
+use nn_train::checkpoint::Checkpoint;
 use nn_train::metrics::{ClassificationReport, ConfusionMatrix, argmax_rows};
-use nn_train::{Ending, FitData, Fitted, Trainable, predict};
+use nn_train::{FitData, FitOptions, Fitted, History, Trainable, predict};
 
+use self::callbacks::Callbacks;
 use self::config::TrainConfig;
 use self::folder::{Contents, Folder};
 pub(crate) use self::folder::{HISTORY, MODEL};
 use self::inputs::Inputs;
 pub(crate) use self::inputs::WHITE;
+use self::outcome::Outcome;
 use self::progress::Progress;
-
 use self::record::{DataFacts, Environment, Outputs, Record, Seconds};
 use crate::args::{DType, TrainArgs};
 use crate::data::load;
@@ -53,7 +57,24 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let data = load(&config.data)?;
     let inputs = Inputs::<T>::new(&data, config, &*backend)?;
     let options = SessionOptions { backend, threads: config.threads.get(), seed: config.fit.seed };
-    let mut network = model::build(&config.network, data.train.images.pixels(), data.class_count(), options)?;
+    let kept = config.kept(inputs.train()?.rows());
+    let (pixels, classes) = (data.train.images.pixels(), data.class_count());
+    let (mut network, resumed) = match &config.callbacks.resume {
+        Some(path) => {
+            let mut network = model::fresh(&config.network, pixels, classes, options)?;
+            let resumed = keep::resume(path, &mut network, kept, config.fit.epochs)?;
+            (network, resumed)
+        }
+        None => {
+            let network = model::build(&config.network, pixels, classes, options)?;
+            (network, Checkpoint { run: kept, ..Checkpoint::new(Vec::new(), History::default(), 0) })
+        }
+    };
+    let test = inputs.test()?;
+    let monitor = callbacks::monitor(config, &network, test.rows() > 0)?;
+    if let Some(dir) = &config.callbacks.tensorboard {
+        callbacks::prepare_tensorboard(dir)?;
+    }
     let folder = match &config.out {
         _ if config.no_out => None,
         Some(path) => Some(Folder::named(path)?),
@@ -65,22 +86,32 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
 
     let environment = Environment::new(network.session().description(), network.session().threads(), config);
     let mut facts = introduction(config, &data, &inputs, &environment, screen.style)?;
+    let words = |name: &str, text: String| (name.to_owned(), text);
+    facts.extend(callbacks::in_words(&config.callbacks, &monitor).map(|text| words("watching", text)));
+    facts.extend(config.callbacks.resume.as_ref().map(|path| {
+        words("resumed", format!("after epoch {}, from {}", resumed.epochs_done, path.display()))
+    }));
     screen.print(lines(&facts, screen.style));
-    let test = inputs.test()?;
     let fit_data =
         FitData { test: (test.rows() > 0).then_some(test.clone()), ..FitData::new(inputs.train()?) };
-    let mut interrupt = Interrupt::new(interrupt::on_ctrl_c(config.quiet)?);
+    let fit_options = FitOptions { initial_epoch: resumed.epochs_done, ..config.fit.clone() };
+    let interrupt = interrupt::on_ctrl_c(config.quiet)?;
+    let mut callbacks = Callbacks::new(&config.callbacks, &monitor, &resumed, interrupt);
     let mut progress = Progress::new(screen, config.quiet, for_reader);
-    let fitted = network.fit(&fit_data, &config.fit, &mut [&mut progress, &mut interrupt])?;
-    let Fitted { history, ending } = fitted;
-    let stopped = interrupted_in(ending).filter(|_| interrupt.is_set());
-    facts.extend(
-        stopped.clone().map(|place| ("interrupted".to_owned(), format!("{place} of {}", config.fit.epochs))),
-    );
+    let Fitted { history: later, ending } =
+        network.fit(&fit_data, &fit_options, &mut callbacks.with(&mut progress))?;
     let times = progress.finish();
     if screen.is_closed() && for_reader {
         return Ok(());
     }
+    let mut history = resumed.history;
+    history.append(&later);
+    let outcome = Outcome::new(ending, &callbacks, config.fit.epochs);
+    let early = callbacks.keep.outcome(&monitor, history.epochs()).map(|text| words("early stopping", text));
+    if let Some((name, text)) = &early {
+        screen.print(format!("{name}: {text}"));
+    }
+    facts.extend(early.into_iter().chain(outcome.fact()));
 
     let answers = predict(&mut network, test.x())?;
     let predicted = argmax_rows(&answers, data.class_count())?;
@@ -128,30 +159,7 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     if let Some(folder) = &folder {
         screen.print(format!("left in {}; look at {}", folder.path().display(), folder.report().display()));
     }
-    match stopped {
-        Some(place) => {
-            let epochs = config.fit.epochs;
-            let kept = if outputs.is_empty() && folder.is_none() {
-                ""
-            } else {
-                "; what was trained until then is saved"
-            };
-            Err(Failure::other(format_args!("interrupted {place} of {epochs}{kept}")))
-        }
-        None => Ok(()),
-    }
-}
-
-/// Where training ended, if it was before its end.
-fn interrupted_in(ending: Ending) -> Option<String> {
-    match ending {
-        Ending::Finished => None,
-        Ending::StoppedAfter { epoch } => Some(format!("after epoch {}", epoch + 1)),
-        Ending::StoppedWithin { epoch, batches } => {
-            let unit = if batches == 1 { "batch" } else { "batches" };
-            Some(format!("after {batches} {unit} of epoch {}", epoch + 1))
-        }
-    }
+    outcome.result(!outputs.keeps_nothing() || folder.is_some(), callbacks.keep.saved())
 }
 
 /// What is about to happen: names and values.

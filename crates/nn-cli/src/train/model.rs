@@ -7,7 +7,7 @@ use nn_core::init::Initializer;
 use nn_core::layers::{Dense, Nonlinearity};
 use nn_core::losses::Loss;
 use nn_core::metrics::Metric;
-use nn_core::models::{Apply, Compile, Endpoints, Model, Network, Sequential, input};
+use nn_core::models::{Apply, Compile, Endpoints, FigureNodes, Model, Network, Sequential, input};
 use nn_core::ops::Activation;
 use nn_train::weights::{match_weights, read_weights};
 
@@ -22,8 +22,30 @@ pub(crate) fn build<T: Scalar>(
     classes: usize,
     options: SessionOptions<T>,
 ) -> Result<Network<T>, Failure> {
+    let mut network = fresh(config, features, classes, options)?;
+    if let Init::File(path) = &config.init {
+        network.set_weights(&match_weights(path, &network.weights(), read_weights(path)?)?)?;
+    }
+    Ok(network)
+}
+
+/// Builds the network; with `--init FILE` its weights are still to be put in.
+pub(crate) fn fresh<T: Scalar>(
+    config: &NetworkConfig,
+    features: usize,
+    classes: usize,
+    options: SessionOptions<T>,
+) -> Result<Network<T>, Failure> {
+    let beyond =
+        |metric: &&Metric| matches!(metric, Metric::Precision(c) | Metric::Recall(c) if *c >= classes);
+    if let Some(metric) = config.metrics.iter().find(beyond) {
+        return Err(Failure::usage(format_args!(
+            "--metric {metric}: the data have the classes 0 to {}",
+            classes.saturating_sub(1)
+        )));
+    }
     let plan = Plan { config, features, classes };
-    let mut network = match config.api {
+    Ok(match config.api {
         Api::Graph => plan.graph(options, |g, x, units, f| plan.dense_by_hand(g, x, units, f))?,
         Api::Layers => plan.graph(options, |g, x, units, f| {
             let built = plan.dense(units, f).build(g, x)?;
@@ -31,11 +53,7 @@ pub(crate) fn build<T: Scalar>(
         })?,
         Api::Sequential => plan.sequential().compile(plan.learning(), options)?,
         Api::Functional => plan.functional()?.compile(plan.learning(), options)?,
-    };
-    if let Init::File(path) = &config.init {
-        network.set_weights(&match_weights(path, &network.weights(), read_weights(path)?)?)?;
-    }
-    Ok(network)
+    })
 }
 
 struct Plan<'a> {
@@ -73,8 +91,8 @@ impl Plan<'_> {
     }
 
     fn learning(&self) -> Compile {
-        Compile::new(self.config.optimizer.clone(), Loss::SparseCategoricalCrossEntropy)
-            .metric(Metric::Accuracy)
+        let compile = Compile::new(self.config.optimizer.clone(), Loss::SparseCategoricalCrossEntropy);
+        self.config.metrics.iter().copied().fold(compile, Compile::metric)
     }
 
     fn sequential(&self) -> Sequential {
@@ -113,9 +131,21 @@ impl Plan<'_> {
         for penalty in penalties {
             loss = g.add(loss, penalty)?;
         }
-        let hits = Metric::Accuracy.nodes(&mut g, logits, labels)?.sum;
-        let train = self.config.optimizer.minimize(&mut g, loss)?;
-        Network::new(g, Endpoints::classifier(input, labels, output, [loss, hits, train]), options)
+        let mut figures = vec![("loss".to_owned(), FigureNodes::Mean(loss))];
+        for metric in &self.config.metrics {
+            let nodes = metric.nodes(&mut g, logits, labels)?;
+            figures.push((metric.to_string(), FigureNodes::Ratio(nodes)));
+        }
+        let ends = Endpoints {
+            inputs: vec![input],
+            targets: vec![labels],
+            row_weights: None,
+            outputs: vec![output],
+            train_figures: figures.clone(),
+            test_figures: figures,
+            train: self.config.optimizer.minimize(&mut g, loss)?,
+        };
+        Network::new(g, ends, options)
     }
 
     /// f(x · W + b), and l1 · Σ |W| + l2 · Σ W² where that is wanted, written out.

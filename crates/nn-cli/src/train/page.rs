@@ -55,7 +55,7 @@ pub(crate) fn report<T: Scalar>(
             time("in all", seconds.total),
             ("images trained on per second".to_owned(), rate),
         ],
-        options: options(&record.config),
+        options: flat(&record.config),
         command: Some(format!("nn train --config {}", quoted(&config.display().to_string()))),
     }))
 }
@@ -69,12 +69,12 @@ fn units<T: Scalar>(network: &Network<T>, shape: (usize, usize)) -> Option<UnitP
 }
 
 /// The options as text, nested ones flat; those that were not given are left out.
-fn options(config: &Value) -> Vec<Fact> {
-    fn flat(prefix: &str, value: &Value, out: &mut Vec<Fact>) {
+pub(super) fn flat(config: &Value) -> Vec<Fact> {
+    fn walk(prefix: &str, value: &Value, out: &mut Vec<Fact>) {
         match value {
             Value::Null => {}
             Value::Object(map) => {
-                map.iter().for_each(|(key, value)| flat(&format!("{prefix}{key} "), value, out))
+                map.iter().for_each(|(key, value)| walk(&format!("{prefix}{key} "), value, out))
             }
             Value::Array(values) => {
                 let all: Vec<String> = values.iter().map(text).collect();
@@ -87,7 +87,7 @@ fn options(config: &Value) -> Vec<Fact> {
         value.as_str().map_or_else(|| value.to_string(), str::to_owned)
     }
     let mut out = Vec::new();
-    flat("", config, &mut out);
+    walk("", config, &mut out);
     out
 }
 
@@ -114,6 +114,6 @@ mod tests {
     fn options_are_names_and_values_without_braces() {
         let config = serde_json::json!({"hidden": [8, 5], "optimizer": {"name": "sgd", "learning_rate": 0.5}, "blas": null});
         let expected = [("hidden", "8, 5"), ("optimizer learning rate", "0.5"), ("optimizer name", "sgd")];
-        assert_eq!(options(&config), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(flat(&config), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::config::TrainConfig;
-use crate::args::DType;
+use crate::args::{CallbackArgs, DType, Log};
 use crate::failure::Failure;
 
 /// The content of `--json`.
@@ -150,20 +150,29 @@ fn cpu_name() -> Option<String> {
 pub(crate) struct Outputs {
     json: Option<PathBuf>,
     save: Option<PathBuf>,
+    /// Whether callbacks write something while training goes on.
+    callbacks: bool,
 }
 
 impl Outputs {
     /// Finds out what can't be written before anything is computed. Nothing is written yet.
     pub(crate) fn check(config: &TrainConfig) -> Result<Self, Failure> {
-        let outputs = Self { json: config.json.clone(), save: config.save.clone() };
-        for path in outputs.json.iter().chain(&outputs.save) {
+        let CallbackArgs { checkpoint, log, tensorboard, .. } = &config.callbacks;
+        let files = [&config.json, &config.save, checkpoint].into_iter().filter_map(|path| path.as_deref());
+        for path in files.chain(log.as_ref().map(Log::path)) {
             check_writable(path)?;
         }
-        Ok(outputs)
+        let callbacks = checkpoint.is_some() || log.is_some() || tensorboard.is_some();
+        Ok(Self { json: config.json.clone(), save: config.save.clone(), callbacks })
     }
 
     /// Whether no file was asked for.
     pub(crate) fn is_empty(&self) -> bool {
+        !self.callbacks && self.keeps_nothing()
+    }
+
+    /// Whether no file was asked for that is written when training is over.
+    pub(crate) fn keeps_nothing(&self) -> bool {
         self.json.is_none() && self.save.is_none()
     }
 
