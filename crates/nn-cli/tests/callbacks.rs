@@ -286,6 +286,30 @@ fn a_run_that_diverges_says_where_and_keeps_what_was_recorded() -> TestResult {
 }
 
 #[test]
+fn a_run_that_diverges_keeps_the_checkpoint_from_before() -> TestResult {
+    let place = Place::new()?;
+    let basis = ["--optimizer", "sgd", "--activation", "relu", "--batch-size", "1", "--no-out", "--epochs"];
+    // Three updates an epoch, numbered from 0; the one that is too large is the first of the third epoch, then the last of
+    // the second.
+    for (updates, kept) in [("5", 2), ("4", 1)] {
+        let schedule = format!("piecewise:{updates}:1,1e38");
+        let args = |epochs| {
+            [&basis[..], &[epochs, "--schedule", &schedule, "--checkpoint", "c.safetensors"]].concat()
+        };
+        let run = place.train(&args("9"))?;
+        assert_eq!(run.status, Some(1), "{run:?}");
+        let left = "; c.safetensors is the last checkpoint before that\n";
+        assert!(run.stderr.ends_with(left), "{run:?}");
+        let checkpoint = nn_train::checkpoint::Checkpoint::<f32>::load(&place.path("c.safetensors"))?;
+        assert_eq!(checkpoint.epochs_done, kept, "{run:?}");
+        let again = place.train(&[&args("9")[..], &["--resume", "c.safetensors"]].concat())?;
+        let place_of = |text: &str| text.split(';').next().map(str::to_owned);
+        assert_eq!(place_of(&again.stderr), place_of(&run.stderr), "it diverges where it did");
+    }
+    Ok(())
+}
+
+#[test]
 fn metrics_are_shown_and_recorded_at_every_level_and_each_once() -> TestResult {
     let place = Place::new()?;
     let metrics = ["--metric", "top_2_accuracy,recall_1", "--metric", "precision_2", "--metric", "accuracy"];

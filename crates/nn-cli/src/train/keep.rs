@@ -62,8 +62,9 @@ impl<T: Scalar> Callback<T> for Keep<T> {
         };
         let Some(path) = &self.path else { return Ok(flow) };
         let state = network.state();
-        // Nothing can go on from weights that are no numbers: the last checkpoint that is of use stays.
-        if state.iter().all(|tensor| tensor.values.iter().all(|value| value.wide().is_finite())) {
+        // Nothing of use can go on from what is not finite: the last checkpoint that is of use stays.
+        let measured = epoch.history.latest().all(|(_, value)| value.is_finite());
+        if measured && state.iter().all(|tensor| tensor.values.iter().all(|value| value.wide().is_finite())) {
             let mut history = self.earlier.clone();
             history.append(epoch.history);
             let best = self.stop.as_ref().and_then(EarlyStopping::best);

@@ -45,7 +45,7 @@ impl Outcome {
         let saved = if saved { "; what was trained until then is saved" } else { "" };
         let left = |path: &Path| match self {
             Self::Diverged { .. } => {
-                format!("; {} is the checkpoint of the last epoch before", path.display())
+                format!("; {} is the last checkpoint before that", path.display())
             }
             _ => format!("; go on with --resume {}", path.display()),
         };
