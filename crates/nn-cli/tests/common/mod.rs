@@ -3,10 +3,13 @@
 #![allow(dead_code, reason = "every test program compiles this anew and uses a part of it")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
+use serde_json::Value;
+
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+pub(crate) type TestResult = Outcome<()>;
 
 /// What a run of the program left.
 #[derive(Debug)]
@@ -83,4 +86,63 @@ pub(crate) fn write_set(dir: &Path) -> std::io::Result<()> {
     fs::write(dir.join("train-labels-idx1-ubyte"), labels(&[0, 1, 2]))?;
     fs::write(dir.join("t10k-images-idx3-ubyte"), images(&[[255; 16], bars]))?;
     fs::write(dir.join("t10k-labels-idx1-ubyte"), labels(&[1, 2]))
+}
+
+/// Options with a learning rate at which the loss goes up and down, so that the best epoch is not the last.
+pub(crate) const RESTLESS: [&str; 6] = ["--optimizer", "rmsprop", "--lr", "0.1", "--batch-size", "1"];
+
+/// Runs of the program in a directory of its own, over a data set of five 4×4 images.
+pub(crate) struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        fs::create_dir(dir.path().join("data"))?;
+        write_set(&dir.path().join("data"))?;
+        Ok(Self { dir })
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let basis = ["train", "--data", "data", "--hidden", "8"];
+        let mut command = command(&[&basis, args].concat());
+        command.current_dir(self.dir.path());
+        command
+    }
+
+    pub(crate) fn train(&self, args: &[&str]) -> Outcome<Run> {
+        let output = self.command(args).output()?;
+        Ok(Run {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8(output.stderr)?,
+        })
+    }
+
+    /// Trains into the folder `out`, without anything to complain of.
+    pub(crate) fn whole(&self, out: &str, args: &[&str]) -> Outcome<Run> {
+        let run = self.train(&[args, &["--out", out]].concat())?;
+        assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""), "{args:?}");
+        Ok(run)
+    }
+
+    pub(crate) fn history(&self, out: &str) -> Outcome<Value> {
+        let record: Value = serde_json::from_slice(&fs::read(self.path(out).join("history.json"))?)?;
+        Ok(record["history"].clone())
+    }
+
+    pub(crate) fn series(&self, out: &str, name: &str) -> Outcome<Vec<f64>> {
+        let values = self.history(out)?[name].clone();
+        Ok(serde_json::from_value(values).map_err(|e| format!("{name}: {e}"))?)
+    }
+
+    pub(crate) fn assert_same(&self, a: &str, b: &str) -> TestResult {
+        assert!(fs::read(self.path(a))? == fs::read(self.path(b))?, "{a} and {b} differ");
+        Ok(())
+    }
 }
