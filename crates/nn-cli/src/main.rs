@@ -6,6 +6,7 @@ mod args;
 mod backends;
 mod data;
 mod draw;
+mod environment;
 mod failure;
 mod graph;
 mod mistakes;

@@ -9,7 +9,7 @@ use nn_core::metrics::Metric;
 use nn_core::ops::Activation;
 use nn_core::optim::Optimizer;
 use nn_train::{BatchSize, FitOptions};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::optimizer;
 use super::page::flat;
@@ -54,6 +54,25 @@ impl NetworkConfig {
             optimizer: optimizer::optimizer(&args.optimizer)?,
             optimizer_args: args.optimizer,
         })
+    }
+
+    /// The network and its optimizer as JSON.
+    pub(crate) fn describe(&self) -> Map<String, Value> {
+        let init = match &self.init {
+            Init::Drawn(_, text) => text.clone(),
+            Init::File(path) => path.display().to_string(),
+        };
+        let pairs = [
+            ("api", json!(self.api)),
+            ("hidden", json!(self.hidden)),
+            ("activation", json!(self.activation.name())),
+            ("init", json!(init)),
+            ("l1", json!(self.l1)),
+            ("l2", json!(self.l2)),
+            ("metrics", json!(self.metrics.iter().map(ToString::to_string).collect::<Vec<_>>())),
+            ("optimizer", optimizer::describe(&self.optimizer, &self.optimizer_args)),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
     }
 }
 
@@ -156,21 +175,10 @@ impl TrainConfig {
 
     /// The configuration as JSON.
     pub(crate) fn describe(&self) -> Value {
-        json!({
+        let run = json!({
             "data": self.data.to_string(),
             "train_rows": self.train_rows,
             "validation_split": self.fit.validation_split,
-            "api": self.network.api,
-            "hidden": self.network.hidden,
-            "activation": self.network.activation.name(),
-            "init": match &self.network.init {
-                Init::Drawn(_, text) => text.clone(),
-                Init::File(path) => path.display().to_string(),
-            },
-            "l1": self.network.l1,
-            "l2": self.network.l2,
-            "metrics": self.network.metrics.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "optimizer": optimizer::describe(&self.network.optimizer, &self.network.optimizer_args),
             "epochs": self.fit.epochs,
             "batch_size": match self.fit.batch_size {
                 BatchSize::Rows(rows) => json!(rows),
@@ -188,7 +196,10 @@ impl TrainConfig {
                 json!({"patience": plateau.patience, "factor": plateau.factor})
             }),
             "monitor": self.callbacks.monitor,
-        })
+        });
+        let mut all = self.network.describe();
+        all.extend(run.as_object().cloned().unwrap_or_default());
+        Value::Object(all)
     }
 
     /// The options that have to be the same for a run to go on with the same bits, by name. `rows`: of the training data.

@@ -71,7 +71,8 @@ impl<T: Scalar> Inputs<T> {
     }
 }
 
-struct Examples<T> {
+/// Images in one form, and their labels.
+pub(crate) struct Examples<T> {
     pixels: Pixels<T>,
     columns: usize,
     labels: Vec<i32>,
@@ -83,7 +84,8 @@ enum Pixels<T> {
 }
 
 impl<T: Scalar> Examples<T> {
-    fn new(split: &Split, rows: usize, sparse: bool) -> Result<Self, Failure> {
+    /// The first `rows` images, of which there must be as many.
+    pub(crate) fn new(split: &Split, rows: usize, sparse: bool) -> Result<Self, Failure> {
         let columns = split.images.pixels();
         let bytes = &split.images.bytes()[..rows * columns];
         let pixels = if sparse {
@@ -95,7 +97,8 @@ impl<T: Scalar> Examples<T> {
         Ok(Self { pixels, columns, labels })
     }
 
-    fn dataset(&self) -> Result<Dataset<'_, T>, Failure> {
+    /// All of them.
+    pub(crate) fn dataset(&self) -> Result<Dataset<'_, T>, Failure> {
         let x = match &self.pixels {
             Pixels::Dense(values) => InputRef::dense(MatRef::new(values, self.labels.len(), self.columns)?),
             Pixels::Sparse(csr) => InputRef::sparse(csr),

@@ -3,7 +3,7 @@
 mod callbacks;
 pub(crate) mod config;
 mod folder;
-mod inputs;
+pub(crate) mod inputs;
 mod interrupt;
 mod keep;
 pub(crate) mod model;
@@ -11,7 +11,7 @@ mod optimizer;
 mod outcome;
 mod page;
 mod progress;
-mod record;
+pub(crate) mod record;
 
 use std::time::Instant;
 
@@ -29,9 +29,10 @@ use self::inputs::Inputs;
 pub(crate) use self::inputs::WHITE;
 use self::outcome::Outcome;
 use self::progress::Progress;
-use self::record::{DataFacts, Environment, Outputs, Record, Seconds};
+use self::record::{DataFacts, Outputs, Record, Seconds};
 use crate::args::{DType, TrainArgs};
 use crate::data::load;
+use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::mistakes::{Mistake, drawn};
 use crate::render::grouped;
@@ -84,7 +85,8 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let for_reader = outputs.is_empty() && config.out.is_none();
     let load_seconds = begin.elapsed().as_secs_f64();
 
-    let environment = Environment::new(network.session().description(), network.session().threads(), config);
+    let environment =
+        Environment::new(network.session().description(), network.session().threads(), config.dtype);
     let mut facts = introduction(config, &data, &inputs, &environment, screen.style)?;
     let words = |name: &str, text: String| (name.to_owned(), text);
     facts.extend(callbacks::in_words(&config.callbacks, &monitor).map(|text| words("watching", text)));

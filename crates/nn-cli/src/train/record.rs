@@ -1,10 +1,8 @@
 //! The figures of a run, and the files that `--json` and `--save` ask for.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use nn_core::Scalar;
-use nn_core::backend::Description;
 use nn_core::models::Network;
 use nn_train::History;
 use nn_train::files::{check_writable, write_atomically};
@@ -14,7 +12,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::config::TrainConfig;
-use crate::args::{CallbackArgs, DType, Log};
+use crate::args::{CallbackArgs, Log};
+use crate::environment::Environment;
 use crate::failure::Failure;
 
 /// The content of `--json`.
@@ -61,88 +60,6 @@ pub(crate) struct Seconds {
     pub(crate) evaluation: f64,
     /// From the start until the files are written.
     pub(crate) total: f64,
-}
-
-/// What a run ran on.
-#[derive(Debug, Serialize)]
-pub(crate) struct Environment {
-    backend: &'static str,
-    library: String,
-    library_version: Option<String>,
-    library_path: Option<PathBuf>,
-    isa: String,
-    threads: usize,
-    threads_per_call: usize,
-    dtype: DType,
-    os: &'static str,
-    arch: &'static str,
-    cpu: Option<String>,
-    cpus: usize,
-    nn_version: &'static str,
-    #[serde(skip)]
-    description: String,
-}
-
-impl Environment {
-    pub(crate) fn new(backend: Description, threads: usize, config: &TrainConfig) -> Self {
-        Self {
-            description: backend.to_string(),
-            backend: backend.backend,
-            library: backend.library,
-            library_version: backend.version,
-            library_path: backend.path,
-            isa: backend.isa,
-            threads,
-            threads_per_call: backend.threads_per_call,
-            dtype: config.dtype,
-            os: std::env::consts::OS,
-            arch: std::env::consts::ARCH,
-            cpu: cpu_name(),
-            cpus: std::thread::available_parallelism().map_or(1, usize::from),
-            nn_version: env!("CARGO_PKG_VERSION"),
-        }
-    }
-
-    /// All of it, as names and values.
-    pub(crate) fn facts(&self) -> Vec<(String, String)> {
-        let path = self.library_path.as_ref().map(|path| path.display().to_string());
-        let facts = [
-            ("backend", Some(self.backend.to_owned())),
-            ("library", Some(self.library.clone())),
-            ("library's version", self.library_version.clone()),
-            ("library's file", path),
-            ("instructions", Some(self.isa.clone())),
-            ("threads", Some(self.threads.to_string())),
-            ("threads per call", Some(self.threads_per_call.to_string())),
-            ("type of numbers", Some(self.dtype_name().to_owned())),
-            ("processor", self.cpu.clone()),
-            ("processors", Some(self.cpus.to_string())),
-            ("system", Some(format!("{}, {}", self.os, self.arch))),
-            ("nn", Some(self.nn_version.to_owned())),
-        ];
-        facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-    }
-
-    fn dtype_name(&self) -> &'static str {
-        match self.dtype {
-            DType::F32 => "f32",
-            DType::F64 => "f64",
-        }
-    }
-
-    /// Backend, library, instruction set, threads and element type in one line.
-    pub(crate) fn line(&self) -> String {
-        let threads =
-            if self.threads == 1 { "1 thread".to_owned() } else { format!("{} threads", self.threads) };
-        format!("{}, {threads}, {}", self.description, self.dtype_name())
-    }
-}
-
-/// What the processor calls itself, where the system tells.
-fn cpu_name() -> Option<String> {
-    let info = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = info.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }
 
 /// The files that were asked for beside the run's folder.
