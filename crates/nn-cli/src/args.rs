@@ -1,6 +1,7 @@
 //! What a person writes on the command line, typed. The options of `nn train` are in [`train`], [`optimizer`] and
-//! [`callbacks`], those of `nn plot` and `nn graph` in [`plot`] and [`graph`].
+//! [`callbacks`], those of `nn plot`, `nn graph` and `nn bench` in [`plot`], [`graph`] and [`bench`].
 
+mod bench;
 mod callbacks;
 mod config;
 mod graph;
@@ -18,6 +19,7 @@ use mnist_data::NamedSet;
 
 use crate::failure::Failure;
 
+pub(crate) use bench::{BenchCommand, EpochArgs, Forms, PeakArgs, StepArgs, SubjectArgs};
 pub(crate) use callbacks::{CallbackArgs, Log};
 pub(crate) use graph::{Format, GraphArgs, GraphStage};
 pub(crate) use optimizer::{OptimizerArgs, OptimizerName};
@@ -97,6 +99,9 @@ pub(crate) enum Command {
     /// Look at, fetch and verify data sets
     #[command(subcommand)]
     Data(DataCommand),
+    /// Measure how fast the backends are, beside what the processor could do
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// List the linear-algebra backends: what is available, in which version, and what is not and why
     Backends,
 }

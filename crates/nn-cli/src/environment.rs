@@ -114,6 +114,13 @@ impl Machine {
             nn_version: env!("CARGO_PKG_VERSION"),
         }
     }
+
+    /// The processor's name, where the system tells, and how many of them this process may use.
+    pub(crate) fn line(&self) -> String {
+        let cpu = self.cpu.as_deref().unwrap_or(self.arch);
+        let unit = if self.cpus == 1 { "processor" } else { "processors" };
+        format!("{cpu}, {} {unit}", self.cpus)
+    }
 }
 
 /// What the processor calls itself, where the system tells.

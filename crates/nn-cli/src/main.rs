@@ -4,6 +4,7 @@
 
 mod args;
 mod backends;
+mod bench;
 mod data;
 mod draw;
 mod environment;
@@ -43,6 +44,7 @@ fn run(command: Command, config: String, screen: &mut Screen) -> Result<(), Fail
         Command::Notebook(args) => notebook::run(&args, screen),
         Command::Graph(args) => graph::run(*args, screen),
         Command::Data(command) => data::run(command, screen),
+        Command::Bench(command) => bench::run(command, screen),
         Command::Backends => backends::run(screen),
     }
 }

@@ -185,7 +185,7 @@ pub(crate) enum BatchRows {
 }
 
 impl BatchRows {
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text == "full" {
             return Ok(Self::Full);
         }

@@ -1,0 +1,107 @@
+//! The options of `nn bench`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, Subcommand, ValueEnum};
+use nn_core::backend::BackendKind;
+
+use super::{BatchRows, DATA_HELP, DType, DataSource, NetworkArgs};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Fused multiply-adds out of registers, on one thread and on all at once: what every product is held against
+    Peak(PeakArgs),
+    /// The training step: loss, accuracy and update of one batch
+    Step(Box<StepArgs>),
+    /// An epoch: all updates of the training images, shuffled, with accuracy
+    Epoch(Box<EpochArgs>),
+    /// Predictions: all test images at once, and one at a time
+    Predict(Box<SubjectArgs>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PeakArgs {
+    /// How many threads measure at once [default: one per processor that this process may use]
+    #[arg(long, value_name = "N", help_heading = "Computation")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Write the figures and the environment to FILE
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StepArgs {
+    #[command(flatten)]
+    pub(crate) subjects: SubjectArgs,
+    /// Images per step, or full: all of them at once
+    #[arg(long, value_name = "N|full", default_value = "full", value_parser = BatchRows::parse, help_heading = "Measurement")]
+    pub(crate) batch_size: BatchRows,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EpochArgs {
+    #[command(flatten)]
+    pub(crate) subjects: SubjectArgs,
+    /// Images per update, or full: all of them at once
+    #[arg(long, value_name = "N|full", default_value = "50", value_parser = BatchRows::parse, help_heading = "Measurement")]
+    pub(crate) batch_size: BatchRows,
+    /// The exercise's epoch: one update with all images, then the accuracy of training and test images
+    #[arg(long, conflicts_with = "batch_size", help_heading = "Measurement")]
+    pub(crate) exercise: bool,
+}
+
+/// What is measured, and how often.
+#[derive(Debug, Args)]
+#[command(mut_arg("name", |optimizer| optimizer.default_value("sgd")))]
+pub(crate) struct SubjectArgs {
+    /// What computes, several with commas or repeated; auto: all that are there but naive [default: auto, unless
+    /// --blas names one]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(BackendKind::ALL.map(BackendKind::name)).try_map(|name| name.parse::<BackendKind>()),
+        help_heading = "Computation"
+    )]
+    pub(crate) backend: Vec<BackendKind>,
+    /// BLAS libraries by name (openblas, blis, mkl, …) or path, several with commas or repeated; each is a backend blas
+    #[arg(long, value_name = "NAME|PATH", value_delimiter = ',', help_heading = "Computation")]
+    pub(crate) blas: Vec<String>,
+    /// The form in which the images reach the first layer
+    #[arg(long, value_enum, default_value_t = Forms::Both, help_heading = "Computation")]
+    pub(crate) input: Forms,
+    /// How many threads compute [default: one per processor that this process may use]
+    #[arg(long, value_name = "N", help_heading = "Computation")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// The type of all numbers
+    #[arg(long, value_enum, default_value_t = DType::F32, help_heading = "Computation")]
+    pub(crate) dtype: DType,
+
+    #[arg(long, default_value = "bundled", value_name = "bundled|DIR", help_heading = "Data", help = DATA_HELP)]
+    pub(crate) data: DataSource,
+    /// Use the first N images only
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub(crate) rows: Option<NonZeroUsize>,
+
+    /// How often each is measured, in turns, after one round that is not counted
+    #[arg(long, value_name = "N", default_value = "5", help_heading = "Measurement")]
+    pub(crate) repeat: NonZeroUsize,
+    /// Write all figures, the peak and the environment to FILE
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) json: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+}
+
+/// Forms of the images to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Forms {
+    /// All pixels
+    Dense,
+    /// The pixels that are not 0
+    Sparse,
+    /// Both, one after the other
+    Both,
+}
