@@ -109,7 +109,7 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct NotebookArgs {
     /// Only this part: 1 data, 2 graph, 3 layers, 4 sequential models, 5 functional models
-    #[arg(long, value_name = "N", value_parser = part_number)]
+    #[arg(long, value_name = "N")]
     pub(crate) part: Option<usize>,
     /// Train a tenth of the epochs
     #[arg(long)]
@@ -117,14 +117,6 @@ pub(crate) struct NotebookArgs {
     /// Write the lesson to FILE, one page with code, output and pictures
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
-}
-
-fn part_number(text: &str) -> Result<usize, String> {
-    let parts = crate::notebook::COUNT;
-    text.parse()
-        .ok()
-        .filter(|n| (1..=parts).contains(n))
-        .ok_or_else(|| format!("expected a part from 1 to {parts}"))
 }
 
 #[derive(Debug, Subcommand)]

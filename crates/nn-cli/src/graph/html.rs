@@ -1,11 +1,12 @@
 //! The picture as a page of its own: one file that needs no network, to move about in with mouse, fingers or keys.
 
 use super::picture::Picture;
-use super::svg::{escape, svg};
+use super::svg::svg;
+use crate::draw::escaped;
 
 /// The page. Without JavaScript the picture is there as well, to scroll.
 pub(super) fn html(picture: Picture) -> String {
-    let (title, subtitle) = (escape(&picture.title), escape(&picture.subtitle));
+    let (title, subtitle) = (escaped(&picture.title), escaped(&picture.subtitle));
     let legend: String = picture
         .kinds()
         .map(|kind| {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::layout::{Layout, Segment, Size, lay_out};
 use super::picture::{Item, Kind, Picture};
+use crate::draw::escaped;
 
 /// Pixels per character of each text. The fonts that the style names are 0.6 em wide and a little; what is left of a
 /// line's width is margin.
@@ -39,7 +40,7 @@ pub(super) fn svg(mut picture: Picture, heading: bool) -> String {
     let left = (width - layout.width) / 2.0;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"nn-graph\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"{}\">\n<style>{}</style>\n<rect class=\"page\" width=\"100%\" height=\"100%\"/>\n",
-        escape(&picture.title),
+        escaped(&picture.title),
         include_str!("graph.css").trim()
     );
     if heading {
@@ -55,21 +56,6 @@ pub(super) fn svg(mut picture: Picture, heading: bool) -> String {
     }
     titles(&mut out, &picture, &layout);
     out += "</g>\n</svg>\n";
-    out
-}
-
-/// Text as it may stand in an element or attribute.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            c => out.push(c),
-        }
-    }
     out
 }
 
@@ -107,7 +93,7 @@ fn size(item: &Item) -> Size {
 }
 
 fn text(out: &mut String, class: &str, (x, y): (f64, f64), text: &str) {
-    let _ = writeln!(out, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escape(text));
+    let _ = writeln!(out, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escaped(text));
 }
 
 /// Swatches with their meaning, in rows no wider than the picture; and how tall they are.
@@ -207,7 +193,7 @@ fn draw_box(
     let rect = layout.boxes[number];
     let labels = if item.outputs.is_empty() { 0.0 } else { LABELS };
     let h = rect.h - labels;
-    let _ = writeln!(out, "<g class=\"node\"><title>{}</title>", escape(&item.detail));
+    let _ = writeln!(out, "<g class=\"node\"><title>{}</title>", escaped(&item.detail));
     let _ = writeln!(
         out,
         "<rect class=\"box {}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{h:.1}\" rx=\"{}\"/>",
@@ -237,11 +223,6 @@ fn draw_box(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_would_end_an_attribute_or_element_is_escaped() {
-        assert_eq!(escape("a<b & \"c\">"), "a&lt;b &amp; &quot;c&quot;&gt;");
-    }
 
     #[test]
     fn long_lines_lose_their_beginning() {

@@ -53,9 +53,6 @@ struct Part {
     run: fn(&mut dyn Page, Pace) -> LessonResult,
 }
 
-/// The number of parts.
-pub(crate) const COUNT: usize = PARTS.len();
-
 /// What became of a part.
 struct Chapter {
     number: usize,
@@ -65,6 +62,9 @@ struct Chapter {
 }
 
 pub(crate) fn run(args: &NotebookArgs, screen: &mut Screen) -> Result<(), Failure> {
+    if let Some(part) = args.part.filter(|part| !(1..=PARTS.len()).contains(part)) {
+        return Err(Failure::usage(format_args!("--part {part}: expected a part from 1 to {}", PARTS.len())));
+    }
     if let Some(path) = &args.html {
         check_writable(path)?;
     }
