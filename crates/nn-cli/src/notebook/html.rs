@@ -99,7 +99,7 @@ fn output(page: &mut Html, block: &Block) {
         Block::Digit { pixels, caption } => page.inside("figure", " class=\"digit\"", |page| {
             let uri = Bitmap::grey(DIGIT, DIGIT, pixels).data_uri();
             page.raw(&format!(
-                "<img src=\"{uri}\" width=\"{DIGIT_SIDE}\" height=\"{DIGIT_SIDE}\" alt=\"\">\n"
+                "<img src=\"{uri}\" width=\"{DIGIT_SIDE}\" height=\"{DIGIT_SIDE}\" alt=\"\"/>\n"
             ));
             page.element("figcaption", "", caption);
         }),
