@@ -1,5 +1,5 @@
 //! What a person writes on the command line, typed. The options of `nn train` are in [`train`], [`optimizer`] and
-//! [`callbacks`], those of `nn plot`, `nn graph` and `nn bench` in [`plot`], [`graph`] and [`bench`].
+//! [`callbacks`], those of `nn plot`, `nn graph` and `nn bench` in [`plot`], [`graph`] and [`mod@bench`].
 
 mod bench;
 mod callbacks;
