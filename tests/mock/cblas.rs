@@ -1,6 +1,10 @@
 //! A CBLAS for tests, built by `tests/blas_open.rs` with `--cfg` flags that make it behave in one way or another. It
 //! counts what is asked of it and tells the counts where OpenBLAS tells its kernel.
-#![allow(clippy::too_many_arguments, clippy::missing_safety_doc)] // C's signatures and C's promises.
+#![allow(
+    clippy::too_many_arguments,
+    clippy::missing_safety_doc,
+    reason = "the signatures are CBLAS' own, and so are their promises"
+)]
 
 use std::ffi::{c_char, c_int};
 use std::sync::Mutex;
