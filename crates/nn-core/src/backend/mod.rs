@@ -91,6 +91,13 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
         256
     }
 
+    /// Columns of a block, if kernels are faster on matrices in blocks of columns (see [`MatRef`]). The executor may then keep
+    /// weights and activations that way, wherever only `affine`, `backpropagate`, `accumulate_weights` and
+    /// `accumulate_bias` read them; every other method gets plain matrices, and so does every method of a backend that says `None`.
+    fn block_columns(&self) -> Option<usize> {
+        None
+    }
+
     /// Whether a data set of this density (share of elements that are not 0) is faster in sparse form here.
     fn prefers_sparse(&self, density: f64) -> bool {
         let _ = density;

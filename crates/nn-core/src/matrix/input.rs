@@ -1,7 +1,7 @@
 //! The forms in which the rows of a data set reach the first layer: dense numbers, bytes with a divisor, sparse rows;
 //! each with a selection of rows, so that a shuffled batch is a list of row numbers and not a copy.
 
-use super::MatRef;
+use super::{MatRef, SparseBytes, SparseRows};
 use crate::{Error, Result, Scalar};
 
 /// Which rows of a data set take part, in which order.
@@ -264,6 +264,8 @@ pub enum InputRef<'a, T> {
     Bytes(Bytes<'a, T>),
     /// Sparse rows.
     Sparse(CsrRef<'a, T>),
+    /// Bytes with a divisor, most of which are 0.
+    SparseBytes(SparseRows<'a, T>),
 }
 
 impl<'a, T: Scalar> InputRef<'a, T> {
@@ -289,6 +291,11 @@ impl<'a, T: Scalar> InputRef<'a, T> {
         Self::Sparse(CsrRef { csr, rows: Rows::Range { start: 0, len: csr.rows() } })
     }
 
+    /// All rows of bytes most of which are 0.
+    pub fn sparse_bytes(data: &'a SparseBytes<T>) -> Self {
+        Self::SparseBytes(SparseRows::all(data))
+    }
+
     /// The same data with another selection of rows; `rows` counts in the data set, not in this selection.
     ///
     /// # Errors
@@ -298,6 +305,7 @@ impl<'a, T: Scalar> InputRef<'a, T> {
             Self::Dense(x) => x.data.rows(),
             Self::Bytes(x) => x.data.rows(),
             Self::Sparse(x) => x.csr.rows(),
+            Self::SparseBytes(x) => x.data().rows(),
         })?;
         Ok(self.with_rows(rows))
     }
@@ -312,6 +320,7 @@ impl<'a, T: Scalar> InputRef<'a, T> {
             Self::Dense(x) => Self::Dense(DenseRows { rows, ..x }),
             Self::Bytes(x) => Self::Bytes(Bytes { rows, ..x }),
             Self::Sparse(x) => Self::Sparse(CsrRef { rows, ..x }),
+            Self::SparseBytes(x) => Self::SparseBytes(SparseRows { rows, ..x }),
         }
     }
 
@@ -321,6 +330,7 @@ impl<'a, T: Scalar> InputRef<'a, T> {
             Self::Dense(x) => x.rows,
             Self::Bytes(x) => x.rows,
             Self::Sparse(x) => x.rows,
+            Self::SparseBytes(x) => x.rows,
         }
     }
 
@@ -335,6 +345,7 @@ impl<'a, T: Scalar> InputRef<'a, T> {
             Self::Dense(x) => x.data.cols(),
             Self::Bytes(x) => x.data.cols(),
             Self::Sparse(x) => x.csr.cols,
+            Self::SparseBytes(x) => x.data().cols(),
         }
     }
 
@@ -349,6 +360,11 @@ impl<'a, T: Scalar> InputRef<'a, T> {
             Self::Bytes(x) => {
                 for (o, &b) in out.iter_mut().zip(x.row(i)) {
                     *o = T::of_byte(b) / x.divisor;
+                }
+            }
+            Self::SparseBytes(x) => {
+                for (o, &b) in out.iter_mut().zip(x.row(i)) {
+                    *o = T::of_byte(b) / x.divisor();
                 }
             }
             Self::Sparse(x) => {

@@ -17,6 +17,7 @@ impl Vector for F32x8 {
     // 12 accumulators, 2 vectors of B and 1 element of A: 15 of 16 registers.
     type Tile = [[Self; 2]; 6];
     type Strip = [[Self; 8]; 1];
+    type Pair = [[Self; 4]; 2];
     const LANES: usize = 8;
 
     super::vector::memory!(f32, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps);
@@ -63,6 +64,7 @@ impl Vector for F64x4 {
     type T = f64;
     type Tile = [[Self; 2]; 6];
     type Strip = [[Self; 8]; 1];
+    type Pair = [[Self; 4]; 2];
     const LANES: usize = 4;
 
     super::vector::memory!(f64, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd);

@@ -17,6 +17,7 @@ impl Vector for F32x16 {
     // 28 accumulators, 2 vectors of B and 1 element of A: 31 of 32 registers.
     type Tile = [[Self; 2]; 14];
     type Strip = [[Self; 4]; 1];
+    type Pair = [[Self; 4]; 2];
     const LANES: usize = 16;
 
     super::vector::memory!(f32, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps);
@@ -62,6 +63,7 @@ impl Vector for F64x8 {
     type T = f64;
     type Tile = [[Self; 2]; 14];
     type Strip = [[Self; 4]; 1];
+    type Pair = [[Self; 4]; 2];
     const LANES: usize = 8;
 
     super::vector::memory!(f64, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd);

@@ -13,10 +13,12 @@ mod elementwise;
 mod gemm;
 mod gemv;
 mod isa;
+mod lists;
 mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
+mod pairs;
 mod peak;
 mod portable;
 mod softmax;
@@ -30,11 +32,12 @@ pub use self::peak::Peak;
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product};
 use self::pack::{Source, Widen};
+use self::pairs::{PairOuter, PairProduct, block_columns};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On};
 use super::{Backend, Description, reference};
-use crate::matrix::{InputRef, MatMut, MatRef, Scratch};
+use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Scratch};
 use crate::ops::{Activation, Binary, Gemm, Labels, Operand, Trans, Unary};
 use crate::{Error, Result};
 
@@ -178,6 +181,14 @@ macro_rules! backend {
                 self.run(Product::new(gemm, Finish::Nothing, scratch));
             }
 
+            fn shard_rows(&self) -> usize {
+                GROUP_ROWS
+            }
+
+            fn block_columns(&self) -> Option<usize> {
+                Some(block_columns::<$t>())
+            }
+
             fn prefers_sparse(&self, density: f64) -> bool {
                 density < SPARSE_BELOW
             }
@@ -203,8 +214,10 @@ macro_rules! backend {
                 );
                 assert!(bias.is_none_or(|bias| bias.len() == y.cols()), "affine: length of the bias");
                 let finish = Finish::Activate(f, bias);
-                if let InputRef::Sparse(x) = x {
-                    return self.run(SparseProduct { x, w, finish, y, scratch });
+                match x {
+                    InputRef::Sparse(x) => return self.run(SparseProduct { x, w, finish, y, scratch }),
+                    InputRef::SparseBytes(x) => return self.run(PairProduct { x, w, finish, y, scratch }),
+                    _ => {}
                 }
                 self.with_numbers(x, scratch, |a, scratch| {
                     let (alpha, beta, k) = (1.0, 0.0, w.rows());
@@ -240,8 +253,12 @@ macro_rules! backend {
                     dw.rows(),
                     dw.cols()
                 );
-                if let InputRef::Sparse(x) = x {
-                    return self.run(SparseOuter { x, delta, dw, scratch });
+                match x {
+                    InputRef::Sparse(x) => return self.run(SparseOuter { x, delta, dw, scratch }),
+                    InputRef::SparseBytes(x) => {
+                        return self.run(PairOuter { alpha: 1.0, x, delta, dw, scratch });
+                    }
+                    _ => {}
                 }
                 self.with_numbers(x, scratch, |a, scratch| {
                     let (one, k, finish) = (1.0, delta.rows(), Finish::Nothing);

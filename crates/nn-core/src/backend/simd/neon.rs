@@ -17,6 +17,7 @@ impl Vector for F32x4 {
     // 24 accumulators, 3 vectors of B and up to 5 elements of A: 32 registers.
     type Tile = [[Self; 3]; 8];
     type Strip = [[Self; 16]; 1];
+    type Pair = [[Self; 8]; 2];
     const LANES: usize = 4;
 
     super::vector::memory!(f32, vdupq_n_f32, vld1q_f32, vst1q_f32);
@@ -69,6 +70,7 @@ impl Vector for F64x2 {
     type T = f64;
     type Tile = [[Self; 3]; 8];
     type Strip = [[Self; 16]; 1];
+    type Pair = [[Self; 8]; 2];
     const LANES: usize = 2;
 
     super::vector::memory!(f64, vdupq_n_f64, vld1q_f64, vst1q_f64);

@@ -34,6 +34,7 @@ impl<T: Element, const L: usize, const M: usize, const N: usize, const S: usize>
     type T = T;
     type Tile = [[Self; N]; M];
     type Strip = [[Self; S]; 1];
+    type Pair = [[Self; 4]; 2];
     const LANES: usize = L;
 
     #[inline(always)]

@@ -62,6 +62,9 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
     /// The accumulators of [`strip`] neighbouring columns of one row, which the sparse kernels keep in registers.
     type Strip: Grid<Self>;
 
+    /// The accumulators of two rows at once, a strip or half a one of each, for the pairs of sparse rows.
+    type Pair: Grid<Self>;
+
     /// Numbers in a vector; at most [`MAX_LANES`].
     const LANES: usize;
 

@@ -1,0 +1,283 @@
+//! Products with rows of bytes most of which are 0, by [`PairLists`].
+//!
+//! Both the forward product and the one that goes back are sums of rows of a panel, scaled by the entries: rows of W for a row
+//! of Y, rows of δ for a row of dW. Two such sums are formed at a time, in registers, over a block of columns: where both
+//! have an entry in the same place, the row is loaded once for both, and loads are what limits a single sum. The panel lies in
+//! the L1 cache while all pairs pass by.
+
+use super::gemm::Finish;
+use super::vector::{Element, Grid, Kernel, On, Vector};
+use crate::matrix::{Head, MAX_PANEL, MatMut, MatRef, PairLists, Scratch, SparseRows};
+
+/// Bytes of a block's row: four cache lines.
+const BLOCK_BYTES: usize = 256;
+
+/// Most columns of a block, of the narrowest element type (`f32`).
+const MAX_BLOCK: usize = 64;
+
+/// Columns of a block.
+pub(super) const fn block_columns<T>() -> usize {
+    BLOCK_BYTES / size_of::<T>()
+}
+
+/// With fewer rows than this, W is read where it is if it is row-major: copying it would cost more than it saves.
+const FEW_ROWS: usize = 8;
+
+/// Y ← finish(X · W). X: \[m, k\], W: \[k, n\], Y: \[m, n\].
+pub(super) struct PairProduct<'a, T> {
+    pub(super) x: SparseRows<'a, T>,
+    pub(super) w: MatRef<'a, T>,
+    pub(super) finish: Finish<'a, T>,
+    pub(super) y: MatMut<'a, T>,
+    pub(super) scratch: &'a mut Scratch<T>,
+}
+
+/// dW ← dW + α Xᵀ · δ. X: \[m, k\], δ: \[m, n\], dW: \[k, n\].
+pub(super) struct PairOuter<'a, T> {
+    pub(super) alpha: T,
+    pub(super) x: SparseRows<'a, T>,
+    pub(super) delta: MatRef<'a, T>,
+    pub(super) dw: MatMut<'a, T>,
+    pub(super) scratch: &'a mut Scratch<T>,
+}
+
+/// How the columns are cut: where each strip begins, and its length; no strip lies in two blocks of either matrix.
+fn strips<T>(n: usize, blocks: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
+    let mut j = 0;
+    std::iter::from_fn(move || {
+        let start = j;
+        let left = blocks.iter().map(|block| block - start % block).min().unwrap_or(n);
+        j += block_columns::<T>().min(left).min(n - start);
+        (start < n).then_some((start, j - start))
+    })
+}
+
+impl<T: Element> Kernel<T> for PairProduct<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        let Self { x, w, finish, mut y, scratch } = self;
+        let (m, k, n, width) = (y.rows(), w.rows(), y.cols(), block_columns::<T>());
+        if m == 0 || k == 0 {
+            for (j, len) in strips::<T>(n, [y.block_cols(), y.block_cols()]) {
+                let mut y = y.strip(j, len);
+                (0..m).for_each(|i| y.row(i).fill(T::zero()));
+                finish_strip(on, &finish, &mut y, j);
+            }
+            return;
+        }
+        let mut maker = std::mem::take(&mut scratch.lists);
+        let mut copy = scratch.take(MAX_PANEL * width);
+        let mut sums = scratch.take(m * width);
+        let lists = maker.by_row(&x);
+        assert!(lists.lines() == m, "lists of {} rows for {m}", lists.lines());
+        for (j, len) in strips::<T>(n, [w.block_cols(), y.block_cols()]) {
+            let whole = len == width;
+            let w = w.strip(j, len);
+            let direct = whole && (w.stride() == width || m < FEW_ROWS);
+            let mut y = y.strip(j, len);
+            let mut target = if whole { y.reborrow() } else { rows(&mut sums, m, width) };
+            for p in 0..lists.panels() {
+                let first = p * lists.panel();
+                let height = lists.panel().min(k - first);
+                let panel = panel(&w, first, height, direct.then_some(width), &mut copy);
+                gather_panel(on, lists, p, x.values(), panel, &mut target, p == 0);
+            }
+            if !whole {
+                y.copy_from(rows(&mut sums, m, width).as_ref().strip(0, len));
+            }
+            finish_strip(on, &finish, &mut y, j);
+        }
+        scratch.give(copy);
+        scratch.give(sums);
+        scratch.lists = maker;
+    }
+}
+
+impl<T: Element> Kernel<T> for PairOuter<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        let Self { alpha, x, delta, mut dw, scratch } = self;
+        let (m, k, n, width) = (delta.rows(), dw.rows(), dw.cols(), block_columns::<T>());
+        if m == 0 || k == 0 {
+            return;
+        }
+        let mut maker = std::mem::take(&mut scratch.lists);
+        let mut copy = scratch.take(MAX_PANEL * width);
+        let mut sums = scratch.take(k * width);
+        let mut values = scratch.take(x.values().len());
+        values.iter_mut().zip(x.values()).for_each(|(to, &value)| *to = alpha * value);
+        let lists = maker.by_column(&x);
+        assert!(lists.lines() == k, "lists of {} columns for {k}", lists.lines());
+        for (j, len) in strips::<T>(n, [delta.block_cols(), dw.block_cols()]) {
+            let whole = len == width;
+            let delta = delta.strip(j, len);
+            let mut dw = dw.strip(j, len);
+            if !whole {
+                rows(&mut sums, k, width).strip(0, len).copy_from(dw.as_ref());
+            }
+            let mut target = if whole { dw.reborrow() } else { rows(&mut sums, k, width) };
+            for p in 0..lists.panels() {
+                let first = p * lists.panel();
+                let height = lists.panel().min(m - first);
+                let direct = (whole && delta.stride() == width).then_some(width);
+                let panel = panel(&delta, first, height, direct, &mut copy);
+                gather_panel(on, lists, p, &values, panel, &mut target, false);
+            }
+            if !whole {
+                dw.copy_from(rows(&mut sums, k, width).as_ref().strip(0, len));
+            }
+        }
+        scratch.give(values);
+        scratch.give(copy);
+        scratch.give(sums);
+        scratch.lists = maker;
+    }
+}
+
+fn rows<T>(buffer: &mut [T], rows: usize, cols: usize) -> MatMut<'_, T> {
+    crate::backend::reference::fits(MatMut::new(buffer, rows, cols))
+}
+
+/// Rows of a whole block of columns, `stride` numbers apart.
+#[derive(Debug, Clone, Copy)]
+struct Panel<'a, T> {
+    rows: &'a [T],
+    stride: usize,
+    height: usize,
+}
+
+/// Rows `first .. first + height` of a strip: where they are, if they are of the `width` of a block, or a copy.
+fn panel<'a, T: Element>(
+    strip: &MatRef<'a, T>,
+    first: usize,
+    height: usize,
+    width: Option<usize>,
+    copy: &'a mut [T],
+) -> Panel<'a, T> {
+    if width.is_some() {
+        return Panel { rows: strip.row_range(first, height).as_slice(), stride: strip.stride(), height };
+    }
+    let width = block_columns::<T>();
+    for (i, row) in copy.chunks_exact_mut(width).enumerate().take(height) {
+        row[..strip.cols()].copy_from_slice(strip.row(first + i));
+    }
+    Panel { rows: copy, stride: width, height }
+}
+
+/// Adds what panel `p` contributes to the lines of `target`, which is as wide as a block; or, if `fresh`, begins with it.
+#[inline(always)]
+fn gather_panel<V: Vector>(
+    on: On<V>,
+    lists: &PairLists,
+    p: usize,
+    values: &[V::T],
+    panel: Panel<'_, V::T>,
+    target: &mut MatMut<'_, V::T>,
+    fresh: bool,
+) {
+    let (width, part) = (block_columns::<V::T>(), V::Pair::COLS * V::LANES);
+    let (heads, stream) = lists.of_panel(p);
+    assert!(values.len() > u8::MAX as usize, "a value for every byte");
+    assert!(target.rows() == lists.lines() && target.cols() == width && target.is_plain(), "lines of the target");
+    assert!(panel.height > 0 && (panel.height - 1) * panel.stride + width <= panel.rows.len(), "rows of the panel");
+    assert!(width.is_multiple_of(part) && panel.height <= lists.panel(), "panel");
+    let mut nowhere = [V::T::default(); MAX_BLOCK];
+    let (stride, start) = (target.stride(), target.as_mut_slice().as_mut_ptr());
+    for c in (0..width).step_by(part) {
+        let mut lists_of_pair = stream.as_ptr();
+        for (q, &head) in heads.iter().enumerate() {
+            if head == Head::default() && !fresh {
+                continue;
+            }
+            let (a, b) = lists.pair(q);
+            // SAFETY: `on` proves the instructions. The lines are rows of the target (`pair` gives none beyond them), which are
+            // `width` numbers long, of which `part` from `c` on are read and written; the places are below the panel's
+            // height, as whoever made the lists counted them, and the stream holds what the heads say.
+            unsafe {
+                let to = [
+                    start.add(a * stride + c),
+                    b.map_or(nowhere.as_mut_ptr(), |b| start.add(b * stride)).add(c),
+                ];
+                gather::<V>(on, head, lists_of_pair, values.as_ptr(), panel.rows.as_ptr().add(c), panel.stride, to, fresh);
+                lists_of_pair = lists_of_pair.add(head.len());
+            }
+        }
+    }
+}
+
+/// to ← to + Σ value · row, for two sums at once.
+///
+/// # Safety
+/// As [`gather_panel`] says.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "pointers of one inner loop, which belong to no type")]
+unsafe fn gather<V: Vector>(
+    on: On<V>,
+    head: Head,
+    lists: *const u8,
+    values: *const V::T,
+    panel: *const V::T,
+    stride: usize,
+    to: [*mut V::T; 2],
+    fresh: bool,
+) {
+    let (both, first, second) = (head.both as usize, head.first as usize, head.second as usize);
+    let mut sums = V::Pair::filled(on.zero());
+    // SAFETY: see above.
+    unsafe {
+        if !fresh {
+            for s in 0..V::Pair::COLS {
+                sums[0][s] = V::load(to[0].add(s * V::LANES));
+                sums[1][s] = V::load(to[1].add(s * V::LANES));
+            }
+        }
+        for e in 0..both {
+            let row = panel.add(*lists.add(e) as usize * stride);
+            let a = V::splat(*values.add(*lists.add(both + e) as usize));
+            let b = V::splat(*values.add(*lists.add(2 * both + e) as usize));
+            for s in 0..V::Pair::COLS {
+                let w = V::load(row.add(s * V::LANES));
+                sums[0][s] = a.mul_add(w, sums[0][s]);
+                sums[1][s] = b.mul_add(w, sums[1][s]);
+            }
+        }
+        let lists = lists.add(3 * both);
+        for e in 0..first {
+            let row = panel.add(*lists.add(e) as usize * stride);
+            let a = V::splat(*values.add(*lists.add(first + e) as usize));
+            for s in 0..V::Pair::COLS {
+                sums[0][s] = a.mul_add(V::load(row.add(s * V::LANES)), sums[0][s]);
+            }
+        }
+        let lists = lists.add(2 * first);
+        for e in 0..second {
+            let row = panel.add(*lists.add(e) as usize * stride);
+            let b = V::splat(*values.add(*lists.add(second + e) as usize));
+            for s in 0..V::Pair::COLS {
+                sums[1][s] = b.mul_add(V::load(row.add(s * V::LANES)), sums[1][s]);
+            }
+        }
+        for s in 0..V::Pair::COLS {
+            sums[0][s].store(to[0].add(s * V::LANES));
+            sums[1][s].store(to[1].add(s * V::LANES));
+        }
+    }
+}
+
+/// y ← finish(y) for a strip of Y that begins at column `j`.
+#[inline(always)]
+fn finish_strip<V: Vector>(on: On<V>, finish: &Finish<'_, V::T>, y: &mut MatMut<'_, V::T>, j: usize) {
+    if let Finish::Nothing = finish {
+        return;
+    }
+    for i in 0..y.rows() {
+        for (c, part) in y.row(i).chunks_mut(V::LANES).enumerate() {
+            let sums = on.load_part(part, V::T::default());
+            on.store_part(finish.apply(on, i, j + c * V::LANES, part.len(), sums), part);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Bytes most of which are 0, as images have them: the data set's form in which products skip the zeros.
+
+use std::sync::OnceLock;
+
+use super::{AlignedBuf, Rows};
+use crate::{Error, Result, Scalar};
+
+/// Rows whose lists are made together, when a whole data set passes by: as many as a shard has in the backend that uses them.
+pub(crate) const GROUP_ROWS: usize = 252;
+
+/// Most elements of a panel, which lists count in bytes.
+pub(crate) const MAX_PANEL: usize = 128;
+
+/// Bytes that may be read past the end of a row: two vectors of the widest kind from anywhere in it.
+const MARGIN: usize = MAX_PANEL;
+
+/// Rows of bytes, each standing for `byte / divisor`, whose zeros take no time in products. Kept once per data set; what
+/// a backend makes of them on the way, it keeps here for the next pass over the same rows.
+///
+/// ```
+/// use nn_core::matrix::{InputRef, SparseBytes};
+/// let data = SparseBytes::new(&[0, 51, 0, 0, 0, 255], 2, 3, 255.0f32)?;
+/// assert_eq!((data.rows(), data.cols(), data.entries()), (2, 3, 2));
+/// let mut row = [0.0; 3];
+/// InputRef::sparse_bytes(&data).write_row(0, &mut row);
+/// assert_eq!(row, [0.0, 0.2, 0.0]);
+/// # Ok::<(), nn_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct SparseBytes<T> {
+    /// Rows of `stride` bytes, zeros from `cols` on.
+    bytes: AlignedBuf<u8>,
+    rows: usize,
+    cols: usize,
+    stride: usize,
+    entries: usize,
+    divisor: T,
+    /// What each byte stands for.
+    values: Box<[T]>,
+    groups: Box<[Group]>,
+}
+
+/// What was made of [`GROUP_ROWS`] rows.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) by_row: OnceLock<PairLists>,
+    pub(crate) by_column: OnceLock<PairLists>,
+}
+
+impl<T: Scalar> SparseBytes<T> {
+    /// From `rows` × `cols` bytes, which are copied.
+    ///
+    /// # Errors
+    /// If there are not `rows * cols` bytes.
+    pub fn new(bytes: &[u8], rows: usize, cols: usize, divisor: T) -> Result<Self> {
+        if rows.checked_mul(cols) != Some(bytes.len()) {
+            return Err(Error::shape(format_args!(
+                "sparse bytes: {rows} rows of {cols} were announced, {} bytes found",
+                bytes.len()
+            )));
+        }
+        let stride = (cols + MARGIN).next_multiple_of(64);
+        let mut padded = AlignedBuf::zeroed(rows * stride);
+        let mut entries = 0;
+        if cols > 0 {
+            for (to, from) in padded.chunks_exact_mut(stride).zip(bytes.chunks_exact(cols)) {
+                to[..cols].copy_from_slice(from);
+                entries += from.iter().filter(|&&b| b != 0).count();
+            }
+        }
+        Ok(Self {
+            bytes: padded,
+            rows,
+            cols,
+            stride,
+            entries,
+            divisor,
+            values: (0..=u8::MAX).map(|b| T::of_byte(b) / divisor).collect(),
+            groups: (0..rows.div_ceil(GROUP_ROWS)).map(|_| Group::default()).collect(),
+        })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// How many bytes are not 0.
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// Bytes that are not 0 ÷ all bytes; 0 where there are none.
+    pub fn density(&self) -> f64 {
+        self.entries as f64 / (self.rows * self.cols).max(1) as f64
+    }
+}
+
+/// Selected rows of [`SparseBytes`].
+#[derive(Debug)]
+pub struct SparseRows<'a, T> {
+    pub(super) data: &'a SparseBytes<T>,
+    pub(crate) rows: Rows<'a>,
+}
+
+impl<T> Clone for SparseRows<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for SparseRows<'_, T> {}
+
+impl<'a, T: Scalar> SparseRows<'a, T> {
+    /// All rows.
+    pub(super) fn all(data: &'a SparseBytes<T>) -> Self {
+        Self { data, rows: Rows::Range { start: 0, len: data.rows } }
+    }
+
+    /// The data set.
+    pub fn data(&self) -> &'a SparseBytes<T> {
+        self.data
+    }
+
+    /// The bytes of the `i`-th selected row.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &'a [u8] {
+        &self.data.bytes[self.rows.get(i) * self.data.stride..][..self.data.cols]
+    }
+
+    /// The same, and after them zeros that may be read along.
+    #[inline(always)]
+    pub(crate) fn padded_row(&self, i: usize) -> &'a [u8] {
+        &self.data.bytes[self.rows.get(i) * self.data.stride..][..self.data.stride]
+    }
+
+    /// What the bytes are divided by.
+    pub fn divisor(&self) -> T {
+        self.data.divisor
+    }
+
+    /// What each of the 256 bytes stands for.
+    pub(crate) fn values(&self) -> &'a [T] {
+        &self.data.values
+    }
+
+    /// What is kept of these rows, if they are exactly those of a group.
+    pub(crate) fn group(&self) -> Option<&'a Group> {
+        let Rows::Range { start, len } = self.rows else { return None };
+        let whole = len == GROUP_ROWS.min(self.data.rows - start);
+        (start.is_multiple_of(GROUP_ROWS) && whole && len > 1).then(|| self.data.groups.get(start / GROUP_ROWS)).flatten()
+    }
+}
+
+/// What to add up: for *lines* taken in pairs, the entries that lie in each *panel* of the other axis. By row, a line is a row
+/// of X and a panel is some of its columns; by column it is the other way round.
+///
+/// For each panel and pair there are three lists, of the places (counted within the panel) where both lines have an
+/// entry, only the first, only the second. In `stream` they stand one after the other: the places and the bytes of both lines,
+/// the places and bytes of the first, the places and bytes of the second, each of them in one run.
+#[derive(Debug, Default)]
+pub(crate) struct PairLists {
+    lines: usize,
+    /// Places in a panel; the last may have fewer.
+    panel: usize,
+    panels: usize,
+    /// The lines in the order in which they are paired, where it is not that of their numbers.
+    order: Vec<u16>,
+    /// For each panel, then each pair.
+    heads: Vec<Head>,
+    /// For each panel, where in `stream` its lists begin.
+    starts: Vec<usize>,
+    stream: Vec<u8>,
+}
+
+/// The lengths of the three lists of a pair in a panel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Head {
+    pub(crate) both: u8,
+    pub(crate) first: u8,
+    pub(crate) second: u8,
+}
+
+impl Head {
+    /// Bytes that the lists take in the stream.
+    #[inline(always)]
+    pub(crate) fn len(self) -> usize {
+        3 * self.both as usize + 2 * (self.first as usize + self.second as usize)
+    }
+}
+
+impl PairLists {
+    /// Empties the lists, which are to be of so many lines and places; what memory there is stays.
+    pub(crate) fn begin(&mut self, lines: usize, places: usize, panel: usize) {
+        assert!((1..=MAX_PANEL).contains(&panel), "a panel of {panel}");
+        self.lines = lines;
+        self.panel = panel;
+        self.panels = places.div_ceil(panel);
+        self.order.clear();
+        self.heads.clear();
+        self.starts.clear();
+        self.stream.clear();
+        // Most of what a pair can take is 3 bytes a place, and vectors are written whole.
+        self.heads.reserve(self.panels * self.pairs());
+        self.starts.reserve(self.panels);
+        self.stream.reserve(3 * places * self.pairs() + 2 * MAX_PANEL);
+    }
+
+    /// Pairs lines in this order, in which every line comes once.
+    pub(crate) fn set_order(&mut self, order: impl Iterator<Item = u16>) {
+        self.order.extend(order);
+        assert_eq!(self.order.len(), self.lines, "every line once");
+        assert!(self.order.iter().all(|&line| (line as usize) < self.lines), "lines that there are");
+    }
+
+    /// What comes is of the next panel.
+    pub(crate) fn begin_panel(&mut self) {
+        self.starts.push(self.stream.len());
+    }
+
+    /// The stream, with room for what one more pair may take, and the heads.
+    #[inline(always)]
+    pub(crate) fn writer(&mut self) -> (&mut Vec<u8>, &mut Vec<Head>) {
+        (&mut self.stream, &mut self.heads)
+    }
+
+    /// The lists as they are, in no more memory than they take.
+    pub(crate) fn compact(&self) -> Self {
+        Self {
+            order: self.order.clone(),
+            heads: self.heads.clone(),
+            starts: self.starts.clone(),
+            stream: self.stream.clone(),
+            ..*self
+        }
+    }
+
+    pub(crate) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    #[inline(always)]
+    pub(crate) fn pairs(&self) -> usize {
+        self.lines.div_ceil(2)
+    }
+
+    pub(crate) fn panel(&self) -> usize {
+        self.panel
+    }
+
+    pub(crate) fn panels(&self) -> usize {
+        self.panels
+    }
+
+    /// The lines of pair `q`; the second is missing in the last pair of an odd number of lines.
+    #[inline(always)]
+    pub(crate) fn pair(&self, q: usize) -> (usize, Option<usize>) {
+        let line = |at: usize| if self.order.is_empty() { at } else { self.order[at] as usize };
+        (line(2 * q), (2 * q + 1 < self.lines).then(|| line(2 * q + 1)))
+    }
+
+    /// The heads of panel `p`, one for each pair, and the stream of its lists.
+    #[inline(always)]
+    pub(crate) fn of_panel(&self, p: usize) -> (&[Head], &[u8]) {
+        let pairs = self.pairs();
+        (&self.heads[p * pairs..][..pairs], &self.stream[self.starts[p]..])
+    }
+}
+
+/// Memory to make lists in, kept from call to call.
+#[derive(Debug, Default)]
+pub(crate) struct ListMaker {
+    pub(crate) lists: PairLists,
+    /// A transposed copy of bytes.
+    pub(crate) transposed: Vec<u8>,
+    /// A bit for each byte of each row.
+    pub(crate) masks: Vec<u64>,
+}
