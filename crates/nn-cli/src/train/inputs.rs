@@ -3,7 +3,7 @@
 use mnist_data::Split;
 use nn_core::Scalar;
 use nn_core::backend::Backend;
-use nn_core::matrix::{Csr, InputRef, MatRef};
+use nn_core::matrix::{InputRef, MatRef, SparseBytes};
 use nn_train::Dataset;
 
 use super::config::TrainConfig;
@@ -80,7 +80,7 @@ pub(crate) struct Examples<T> {
 
 enum Pixels<T> {
     Dense(Vec<T>),
-    Sparse(Csr<T>),
+    Sparse(SparseBytes<T>),
 }
 
 impl<T: Scalar> Examples<T> {
@@ -89,7 +89,7 @@ impl<T: Scalar> Examples<T> {
         let columns = split.images.pixels();
         let bytes = &split.images.bytes()[..rows * columns];
         let pixels = if sparse {
-            Pixels::Sparse(Csr::from_bytes(bytes, rows, columns, T::of(WHITE))?)
+            Pixels::Sparse(SparseBytes::new(bytes, rows, columns, T::of(WHITE))?)
         } else {
             Pixels::Dense(bytes.iter().map(|&b| T::of_byte(b) / T::of(WHITE)).collect())
         };
@@ -101,7 +101,7 @@ impl<T: Scalar> Examples<T> {
     pub(crate) fn dataset(&self) -> Result<Dataset<'_, T>, Failure> {
         let x = match &self.pixels {
             Pixels::Dense(values) => InputRef::dense(MatRef::new(values, self.labels.len(), self.columns)?),
-            Pixels::Sparse(csr) => InputRef::sparse(csr),
+            Pixels::Sparse(bytes) => InputRef::sparse_bytes(bytes),
         };
         Ok(Dataset::new(x, &self.labels)?)
     }

@@ -17,15 +17,16 @@ use crate::graph::{Graph, Node, Op, Spread, Symbol, VarId};
 use crate::ops::Binary;
 
 /// Compiles `fetches` for the given feeds (the placeholders, in the order in which their values will come) and the
-/// number of rows of each symbol.
+/// number of rows of each symbol; matrices may be in blocks of `block` columns.
 pub(super) fn lower(
     graph: &Graph,
     fetches: &[Node],
     feeds: &[Node],
     rows: &dyn Fn(Symbol) -> Option<usize>,
+    block: Option<usize>,
 ) -> Result<Program> {
     let analysis = Analysis::new(graph, fetches);
-    let mut lower = written(graph, &analysis, fetches, feeds, rows)?;
+    let mut lower = written(graph, &analysis, fetches, feeds, rows, block)?;
     share_slots(&mut lower.program, &lower.slots);
     Ok(lower.program)
 }
@@ -37,6 +38,7 @@ pub(super) fn written<'g>(
     fetches: &[Node],
     feeds: &'g [Node],
     rows: &'g dyn Fn(Symbol) -> Option<usize>,
+    block: Option<usize>,
 ) -> Result<Lower<'g>> {
     let forms = Fusion::new(graph, analysis).run();
     let mut lower = Lower {
@@ -48,14 +50,23 @@ pub(super) fn written<'g>(
         places: HashMap::new(),
         loaded: HashMap::new(),
         slots: BufferSizes::default(),
+        block,
+        blocked: vec![false; forms.len()],
+        plain_copies: HashMap::new(),
+        copies_before: Vec::new(),
+        copies_for_shards: Vec::new(),
+        writing_shards: true,
         forms,
-        program: Program::default(),
+        program: Program { block_cols: block.unwrap_or(0), ..Program::default() },
         analysis,
     };
     lower.want(fetches);
+    lower.lay_out();
     lower.lay_out_stages()?;
     lower.write_batched()?;
+    lower.writing_shards = false;
     lower.write_once()?;
+    lower.write_copies_for_shards();
     lower.write_fetches(fetches)?;
     Ok(lower)
 }
@@ -73,6 +84,17 @@ pub(super) struct Lower<'g> {
     pub(super) places: HashMap<Node, Place>,
     /// Float feeds written out as numbers: (feed, stage) → place.
     pub(super) loaded: HashMap<(Node, usize), Place>,
+    /// Columns of a block, where the backend has blocks.
+    pub(super) block: Option<usize>,
+    /// Whether a node's value is in blocks.
+    pub(super) blocked: Vec<bool>,
+    /// Plain copies of values in blocks: (value, stage, whether for shards) → place.
+    pub(super) plain_copies: HashMap<(Node, usize, bool), Place>,
+    /// Copies to another layout that are still to be written, with their stages.
+    pub(super) copies_before: Vec<(usize, Instr)>,
+    pub(super) copies_for_shards: Vec<(usize, Instr)>,
+    /// Whether it is shards' instructions that are being written.
+    pub(super) writing_shards: bool,
     /// Elements per row of the values in slots, before slots are shared.
     pub(super) slots: BufferSizes,
     pub(super) program: Program,
@@ -196,7 +218,7 @@ impl Lower<'_> {
             }
             _ => self.new_place(node, symbol),
         };
-        let out = Operand { place, ..self.describe(node) };
+        let out = Operand { place, ..self.own_layout(node) };
         if self.is_feed(node) {
             let fed = Operand { place: self.feed_place(node)?, ..self.describe(node) };
             let kernel = if fed.ints { Kernel::Cast { to_bool: false } } else { Kernel::Load };
@@ -212,7 +234,7 @@ impl Lower<'_> {
             },
             Form::Backpropagate { dy, w, f, y } => Instr {
                 kernel: Kernel::Backpropagate { f },
-                ins: self.dense_all(&[dy, w, y], stage)?,
+                ins: self.all_in_any_layout(&[dy, w, y], stage)?,
                 outs: vec![out],
             },
             Form::CrossEntropy { logits, labels, gradient } => {
@@ -271,8 +293,8 @@ impl Lower<'_> {
     /// A node that sums over the batch: accumulated in a lane's sum, then added up into a once buffer.
     fn write_contraction(&mut self, node: Node, stage: usize) -> Result<()> {
         let Form::Plain(inputs) = self.form(node) else { return Ok(()) };
-        let describe = self.describe(node);
-        let len = self.analysis.size(node);
+        let describe = self.own_layout(node);
+        let len = describe.len();
         let into = self.program.once.add(false, len);
         self.places.insert(node, Place::Once(into));
         let sum = Operand { place: Place::Sum(self.program.sums.len()), ..describe };
@@ -280,7 +302,7 @@ impl Lower<'_> {
         let kernel = self.summing_kernel(node)?;
         let ins = match kernel {
             Kernel::AccumulateWeights => self.with_input(inputs[0], &inputs[1..], stage)?,
-            _ => self.dense_all(&inputs, stage)?,
+            _ => self.all_in_any_layout(&inputs, stage)?,
         };
         self.push(stage, Instr { kernel, ins, outs: vec![sum] });
         Ok(())
@@ -298,9 +320,10 @@ impl Lower<'_> {
         {
             return Ok(());
         }
-        let mut ins = inputs.iter().map(|&i| self.once_operand(i)).collect::<Result<Vec<_>>>()?;
-        let out = self.once_buffer(node);
         let stage = self.first_stage(self.analysis.when(node).ready());
+        let mut ins = inputs.iter().map(|&i| self.plain_once(i, stage)).collect::<Result<Vec<_>>>()?;
+        self.write_copies();
+        let out = self.once_buffer(node);
         let before = |this: &mut Self, kernel, ins, out| {
             this.program.stages[stage].before.push(Instr { kernel, ins, outs: vec![out] });
         };

@@ -17,6 +17,7 @@
 mod analysis;
 mod elementwise;
 mod fusion;
+mod layout;
 mod lower;
 mod memory;
 mod moves;

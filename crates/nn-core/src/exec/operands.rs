@@ -8,9 +8,10 @@ use crate::{Error, Result};
 impl Lower<'_> {
     /// The once buffer for a node's value.
     pub(super) fn once_buffer(&mut self, node: Node) -> Operand {
-        let describe = self.describe(node);
-        let (once, size) = (&mut self.program.once, self.analysis.size(node));
-        let place = *self.places.entry(node).or_insert_with(|| Place::Once(once.add(describe.ints, size)));
+        let describe = self.own_layout(node);
+        let once = &mut self.program.once;
+        let place =
+            *self.places.entry(node).or_insert_with(|| Place::Once(once.add(describe.ints, describe.len())));
         Operand { place, ..describe }
     }
 
@@ -35,6 +36,7 @@ impl Lower<'_> {
             extent,
             cols,
             ints: self.graph.dtype(node) != DType::Float,
+            blocked: false,
         }
     }
 
@@ -78,22 +80,26 @@ impl Lower<'_> {
         {
             Operand { place: self.feed_place(root)?, ..self.describe(x) }
         } else {
-            self.dense(x, stage)?
+            self.in_any_layout(x, stage)?
         };
         let mut all = vec![first];
-        all.extend(self.dense_all(rest, stage)?);
+        all.extend(self.all_in_any_layout(rest, stage)?);
         Ok(all)
+    }
+
+    pub(super) fn all_in_any_layout(&mut self, nodes: &[Node], stage: usize) -> Result<Vec<Operand>> {
+        nodes.iter().map(|&node| self.in_any_layout(node, stage)).collect()
     }
 
     pub(super) fn dense_all(&mut self, nodes: &[Node], stage: usize) -> Result<Vec<Operand>> {
         nodes.iter().map(|&node| self.dense(node, stage)).collect()
     }
 
-    /// A value that a shard's kernel can read; float feeds are written out as numbers, once per shard.
+    /// A value that a shard's kernel can read, as plain numbers; float feeds are written out as numbers, once per shard.
     pub(super) fn dense(&mut self, node: Node, stage: usize) -> Result<Operand> {
         let root = self.root(node);
         if !self.analysis.when(root).is_batched() {
-            return self.once_operand(node);
+            return self.plain_once(node, stage);
         }
         let describe = self.describe(node);
         if let Some(&place) = self.places.get(&root) {
@@ -114,10 +120,22 @@ impl Lower<'_> {
         Ok(Operand { place, ..describe })
     }
 
-    /// A value that exists once.
+    /// [`dense`](Self::dense) for a kernel that takes matrices in blocks as well.
+    pub(super) fn in_any_layout(&mut self, node: Node, stage: usize) -> Result<Operand> {
+        if !self.is_blocked(node) {
+            return self.dense(node, stage);
+        }
+        if !self.analysis.when(node).is_batched() {
+            return self.once_operand(node);
+        }
+        let place = self.places[&node];
+        Ok(Operand { place, ..self.own_layout(node) })
+    }
+
+    /// A value that exists once, as it is laid out: a reshaped one as its original is.
     pub(super) fn once_operand(&mut self, node: Node) -> Result<Operand> {
         let root = self.root(node);
-        let describe = self.describe(node);
+        let describe = if self.is_blocked(root) { self.own_layout(root) } else { self.describe(node) };
         if let Some(&place) = self.places.get(&root) {
             return Ok(Operand { place, ..describe });
         }
@@ -142,7 +160,7 @@ impl Lower<'_> {
                 Place::Once(once)
             }
             // Computed once: the place is fixed here, and written when its turn comes.
-            _ => Place::Once(self.program.once.add(describe.ints, self.analysis.size(root))),
+            _ => Place::Once(self.program.once.add(describe.ints, describe.len())),
         };
         self.places.insert(root, place);
         Ok(Operand { place, ..describe })

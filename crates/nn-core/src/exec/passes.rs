@@ -115,7 +115,9 @@ impl Passes {
     }
 
     fn write_pass(&self, nodes: &[Node], level: usize, lower: &mut Lower<'_>) -> Result<()> {
-        let mut writer = PassWriter::new(nodes);
+        let stage = lower.first_stage(level);
+        let blocked = nodes.first().is_some_and(|&node| lower.is_blocked(node));
+        let mut writer = PassWriter::new(nodes, blocked, stage);
         let outputs: Vec<(Node, Option<VarId>)> =
             nodes.iter().flat_map(|&n| self.outputs_of(n, nodes, lower)).collect();
         let mut outs: Vec<Operand> = Vec::with_capacity(outputs.len());
@@ -145,7 +147,7 @@ impl Passes {
             }
         }
         let values: Vec<Node> = outputs.into_iter().map(|(node, _)| node).collect();
-        let stage = lower.first_stage(level);
+        lower.write_copies();
         lower.program.stages[stage].before.push(writer.finish(&values, outs));
         Ok(())
     }
@@ -194,7 +196,7 @@ impl Passes {
                 // Another assignment may change it before this one takes effect, so it is copied while it is old.
                 let copy =
                     Elementwise { inputs: 1, outputs: vec![Source::Input(0)], ..Elementwise::default() };
-                let buffer = lower.program.once.add(false, lower.analysis.size(value));
+                let buffer = lower.program.once.add(false, from.len());
                 let out = Operand { place: Place::Once(buffer), ..from };
                 let instr = Instr { kernel: Kernel::Elementwise(copy), ins: vec![from], outs: vec![out] };
                 lower.program.stages[0].before.insert(0, instr);
@@ -246,12 +248,15 @@ struct PassWriter<'n> {
     steps: Vec<Step>,
     /// The last step that reads each register.
     last_read: Vec<usize>,
+    /// Whether its arrays are in blocks.
+    blocked: bool,
+    stage: usize,
 }
 
 impl<'n> PassWriter<'n> {
-    fn new(nodes: &'n [Node]) -> Self {
+    fn new(nodes: &'n [Node], blocked: bool, stage: usize) -> Self {
         let last_read = (0..nodes.len()).collect();
-        Self { nodes, arrays: Vec::new(), scalars: Vec::new(), steps: Vec::new(), last_read }
+        Self { nodes, arrays: Vec::new(), scalars: Vec::new(), steps: Vec::new(), last_read, blocked, stage }
     }
 
     /// Where a step finds `input`.
@@ -267,12 +272,16 @@ impl<'n> PassWriter<'n> {
             self.last_read[register] = step;
             return Ok(Source::Register(register));
         }
-        let operand = lower.once_operand(input)?;
+        let scalar = spread == Spread::Scalar;
+        let operand = if scalar {
+            lower.plain_once(input, self.stage)?
+        } else {
+            lower.once_for_pass(input, self.blocked, self.stage)?
+        };
         if let (Place::Var(_), Some(k)) = (operand.place, outs.iter().position(|o| o.place == operand.place))
         {
             return Ok(Source::Output(k));
         }
-        let scalar = spread == Spread::Scalar;
         let list = if scalar { &mut self.scalars } else { &mut self.arrays };
         let number = list.iter().position(|o| o.place == operand.place).unwrap_or_else(|| {
             list.push(operand);

@@ -6,14 +6,14 @@ use smallvec::SmallVec;
 
 use super::elementwise::{self, Arrays, Elementwise, MAX_OUTPUTS};
 use super::pool::Pool;
-use super::program::{Fetched, Instr, Kernel, Operand, Place, Program, Stage};
+use super::program::{Extent, Fetched, Instr, Kernel, Operand, Place, Program, Stage};
 use super::run::execute;
 use super::store::{OnceStore, ShardStore, Shared};
-use super::value::{Feed, Tensor};
+use super::value::{Feed, Variable};
 use crate::Scalar;
-use crate::backend::Backend;
+use crate::backend::{Backend, reference::fits};
 use crate::graph::{Symbol, VarId};
-use crate::matrix::AlignedBuf;
+use crate::matrix::{AlignedBuf, MatMut, MatRef};
 
 /// The most lanes that a batch is cut into. Each has its own copy of every gradient, so more would cost memory (16 ×
 /// 1.6 MB for 784 × 512 in f32); fewer would leave threads without work.
@@ -77,8 +77,13 @@ impl<T> Copy for With<'_, T> {}
 
 impl<'a, T> With<'a, T> {
     /// What every instruction can read.
-    fn shared(&self, vars: &'a [Tensor<T>], constants: &'a [AlignedBuf<T>]) -> Shared<'a, T> {
-        Shared { backend: self.backend, vars, constants, feeds: self.feeds, seed: self.seed }
+    fn shared(
+        &self,
+        vars: &'a [Variable<T>],
+        constants: &'a [AlignedBuf<T>],
+        block_cols: usize,
+    ) -> Shared<'a, T> {
+        Shared { backend: self.backend, vars, constants, feeds: self.feeds, seed: self.seed, block_cols }
     }
 }
 
@@ -87,6 +92,7 @@ impl<'a, T> With<'a, T> {
 pub(super) struct Plan<T> {
     program: Program,
     shard_rows: usize,
+    block_cols: usize,
     /// The lanes of each symbol's batch axis.
     axes: Vec<(Symbol, Vec<Lane<T>>)>,
     once: Buffers<T>,
@@ -129,7 +135,7 @@ impl<T: Scalar> Plan<T> {
             })
             .collect();
         let outputs = program.fetched.iter().map(FetchBuf::new).collect();
-        Self { program, shard_rows, axes, once, constants, outputs }
+        Self { block_cols: program.block_cols, program, shard_rows, axes, once, constants, outputs }
     }
 
     /// The classes that fed labels must lie in: (feed, number of classes).
@@ -143,7 +149,7 @@ impl<T: Scalar> Plan<T> {
     }
 
     /// Runs the program: computes, then writes the fetches, then lets the assignments take effect.
-    pub(super) fn run(&mut self, with: With<'_, T>, vars: &mut [Tensor<T>]) {
+    pub(super) fn run(&mut self, with: With<'_, T>, vars: &mut [Variable<T>]) {
         for &(feed, once, ints) in &self.program.fed_once {
             match with.feeds[feed] {
                 Feed::Floats(x) if !ints => self.once.floats[once].copy_from_slice(x),
@@ -164,11 +170,11 @@ impl<T: Scalar> Plan<T> {
         self.commit(vars);
     }
 
-    fn run_once(&mut self, instr: &Instr, with: With<'_, T>, vars: &mut [Tensor<T>]) {
+    fn run_once(&mut self, instr: &Instr, with: With<'_, T>, vars: &mut [Variable<T>]) {
         if let Kernel::Elementwise(pass) = &instr.kernel {
             return self.run_elementwise(pass, instr, with, vars);
         }
-        let shared = with.shared(vars, &self.constants);
+        let shared = with.shared(vars, &self.constants, self.block_cols);
         with.pool.with_worker(|worker| {
             let mut store = OnceStore { shared: &shared, once: &mut self.once, scratch: &mut worker.scratch };
             execute(instr, shared.backend, &mut store);
@@ -180,7 +186,7 @@ impl<T: Scalar> Plan<T> {
         pass: &Elementwise,
         instr: &Instr,
         with: With<'_, T>,
-        vars: &mut [Tensor<T>],
+        vars: &mut [Variable<T>],
     ) {
         let mut taken: SmallVec<[AlignedBuf<T>; MAX_OUTPUTS]> =
             instr.outs.iter().map(|out| take(self.output(out.place, vars))).collect();
@@ -211,7 +217,7 @@ impl<T: Scalar> Plan<T> {
         }
     }
 
-    fn output<'a>(&'a mut self, place: Place, vars: &'a mut [Tensor<T>]) -> &'a mut AlignedBuf<T> {
+    fn output<'a>(&'a mut self, place: Place, vars: &'a mut [Variable<T>]) -> &'a mut AlignedBuf<T> {
         match place {
             Place::Once(i) => &mut self.once.floats[i],
             Place::Var(id) => vars[id.index()].buf_mut(),
@@ -225,17 +231,18 @@ impl<T: Scalar> Plan<T> {
         number: usize,
         stage: &Stage,
         with: With<'_, T>,
-        vars: &[Tensor<T>],
+        vars: &[Variable<T>],
     ) {
         let Some((_, lanes)) = self.axes.iter_mut().find(|(symbol, _)| stage.symbol == Some(*symbol)) else {
             return;
         };
-        let shared = with.shared(vars, &self.constants);
+        let shared = with.shared(vars, &self.constants, self.block_cols);
         let (once, shard_rows) = (&self.once, self.shard_rows);
         with.pool.for_each(lanes, &|lane: &mut Lane<T>, worker| {
             let rows = shard_rows.min(lane.rows);
             worker.reserve(
-                program.slots.floats.iter().map(|cols| cols * rows),
+                // Room for a row more, as blocks of columns have it.
+                program.slots.floats.iter().map(|cols| cols * (rows + 1)),
                 program.slots.ints.iter().map(|cols| cols * rows),
             );
             for (sum, spec) in lane.sums.iter_mut().zip(&program.sums) {
@@ -257,10 +264,10 @@ impl<T: Scalar> Plan<T> {
     }
 
     /// Variables are fetched as they are before the run.
-    fn fetch_variables(&mut self, vars: &[Tensor<T>]) {
+    fn fetch_variables(&mut self, vars: &[Variable<T>]) {
         for (fetched, out) in self.program.fetched.iter().zip(&mut self.outputs) {
             if let Fetched::Once { operand: Operand { place: Place::Var(id), .. }, .. } = fetched {
-                out.floats.copy_from_slice(vars[id.index()].data());
+                vars[id.index()].copy_to(&mut out.floats);
             }
         }
     }
@@ -271,6 +278,10 @@ impl<T: Scalar> Plan<T> {
                 Fetched::Nothing => {}
                 Fetched::Once { operand, .. } => match operand.place {
                     Place::Once(i) if operand.ints => out.ints.copy_from_slice(&self.once.ints[i]),
+                    Place::Once(i) if operand.blocked => {
+                        let from = blocked(operand, &self.once.floats[i], self.block_cols);
+                        fits(MatMut::new(&mut out.floats, from.rows(), from.cols())).copy_from(from);
+                    }
                     Place::Once(i) => out.floats.copy_from_slice(&self.once.floats[i]),
                     Place::Const(i) => out.floats.copy_from_slice(&self.constants[i]),
                     _ => {}
@@ -291,14 +302,28 @@ impl<T: Scalar> Plan<T> {
         }
     }
 
-    fn commit(&mut self, vars: &mut [Tensor<T>]) {
+    fn commit(&mut self, vars: &mut [Variable<T>]) {
         for (id, from) in &self.program.commits {
             let VarId(to) = *id;
-            if let Place::Once(i) = from.place {
-                vars[to].buf_mut().copy_from_slice(&self.once.floats[i]);
+            match from.place {
+                Place::Once(i) if from.blocked => {
+                    vars[to].set(blocked(from, &self.once.floats[i], self.block_cols));
+                }
+                Place::Once(i) => {
+                    let variable = &mut vars[to];
+                    let (rows, cols) = variable.as_matrix();
+                    variable.set(fits(MatRef::new(&self.once.floats[i], rows, cols)));
+                }
+                _ => {}
             }
         }
     }
+}
+
+/// A value that exists once, in blocks.
+fn blocked<'a, T: Scalar>(operand: &Operand, data: &'a [T], block_cols: usize) -> MatRef<'a, T> {
+    let rows = if let Extent::Fixed(rows) = operand.extent { rows } else { 0 };
+    fits(MatRef::blocked(data, rows, operand.cols, block_cols))
 }
 
 impl<T: Scalar> FetchBuf<T> {

@@ -40,6 +40,8 @@ pub(super) struct Operand {
     pub(super) cols: usize,
     /// Whether its elements are integers (and live in integer buffers).
     pub(super) ints: bool,
+    /// Whether it is laid out in the backend's blocks of columns.
+    pub(super) blocked: bool,
 }
 
 /// What an instruction does. `a`, `b`, … are its inputs in order, `→` its outputs.
@@ -99,6 +101,8 @@ pub(super) enum Kernel {
     OneHot,
     /// x → the same numbers as floats, ints, or whether they are not 0
     Cast { to_bool: bool },
+    /// x → x, in the other layout
+    Relayout,
     /// inputs, scalars → outputs, many elementwise steps in one pass
     Elementwise(super::elementwise::Elementwise),
 }
@@ -167,6 +171,8 @@ pub(super) struct Program {
     pub(super) fetched: Vec<Fetched>,
     /// Whether all variables get their initial values when the run is over.
     pub(super) initializes: bool,
+    /// Columns of a block, for the operands that are in blocks.
+    pub(super) block_cols: usize,
 }
 
 /// Lengths of numbered buffers.

@@ -39,6 +39,9 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
         }),
         Kernel::AccumulateRows => store.write(&outs[0], |s, out, _| {
             begin_sum(&outs[0], out);
+            if ins[0].blocked {
+                return backend.accumulate_bias(s.matrix(&ins[0]), out);
+            }
             let x = s.floats(&ins[0]);
             if let Some(rows) = x.len().checked_div(out.len()) {
                 backend.accumulate_bias(fits(MatRef::new(x, rows, out.len())), out);
@@ -131,13 +134,21 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
                 }
             }
         }),
+        Kernel::Relayout => store.write(&outs[0], |s, out, _| {
+            view(s, &outs[0], out).copy_from(s.matrix(&ins[0]));
+        }),
         Kernel::Cast { to_bool } => cast(&ins[0], &outs[0], *to_bool, store),
         Kernel::Elementwise(_) => unreachable!("elementwise passes are run by the plan"),
     }
 }
 
 fn view<'a, T: Scalar, S: Store<T>>(store: &S, operand: &Operand, elements: &'a mut [T]) -> MatMut<'a, T> {
-    fits(MatMut::new(elements, store.extent(operand), operand.cols))
+    let (rows, cols) = (store.extent(operand), operand.cols);
+    fits(if operand.blocked {
+        MatMut::blocked(elements, rows, cols, store.block_cols())
+    } else {
+        MatMut::new(elements, rows, cols)
+    })
 }
 
 /// A lane's sums are zeroed before its first shard; a sum that is computed once begins here.

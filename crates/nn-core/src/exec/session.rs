@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::lower::lower;
 use super::plan::{FetchBuf, Plan, With};
 use super::pool::Pool;
-use super::value::{Feed, Tensor};
+use super::value::{Feed, Tensor, Variable};
 use crate::backend::{Backend, Description};
 use crate::graph::{DType, Graph, Node, Op, Symbol, VarId};
 use crate::{Error, Result, Scalar};
@@ -60,7 +60,7 @@ impl<T: Scalar> SessionOptions<T> {
 pub struct Session<T> {
     graph: Graph,
     backend: Arc<dyn Backend<T>>,
-    vars: Vec<Tensor<T>>,
+    vars: Vec<Variable<T>>,
     plans: Vec<(Key, Plan<T>)>,
     pool: Pool<T>,
     /// What variables and random nodes draw from.
@@ -88,7 +88,7 @@ impl<T: Scalar> Session<T> {
         let seed = graph.seed().unwrap_or(options.seed);
         let mut vars = Vec::with_capacity(graph.variables().len());
         for number in 0..graph.variables().len() {
-            vars.push(initial_value(&graph, number, seed)?);
+            vars.push(initial_value(&graph, number, seed, options.backend.block_columns())?);
         }
         Ok(Self { graph, backend: options.backend, vars, plans: Vec::new(), pool, seed })
     }
@@ -125,8 +125,9 @@ impl<T: Scalar> Session<T> {
             ));
         }
         let new = self.vars.len()..graph.variables().len();
+        let block = self.backend.block_columns();
         let values =
-            new.map(|number| initial_value(&graph, number, self.seed)).collect::<Result<Vec<_>>>()?;
+            new.map(|number| initial_value(&graph, number, self.seed, block)).collect::<Result<Vec<_>>>()?;
         // A batch axis that turned out to be another one, or a number, is no axis of any run to come.
         self.plans.retain(|(key, _)| key.axes.iter().all(|(symbol, _)| graph.is_open(*symbol)));
         self.vars.extend(values);
@@ -160,8 +161,8 @@ impl<T: Scalar> Session<T> {
     }
 
     /// The value of a variable.
-    pub fn variable(&self, id: VarId) -> &Tensor<T> {
-        &self.vars[id.index()]
+    pub fn variable(&self, id: VarId) -> Tensor<T> {
+        self.vars[id.index()].to_tensor()
     }
 
     /// Replaces the value of a variable.
@@ -176,7 +177,7 @@ impl<T: Scalar> Session<T> {
                 variable.name, variable.dims
             )));
         }
-        self.vars[id.index()] = Tensor::new(dims, value)?;
+        self.vars[id.index()] = Variable::new(&Tensor::new(dims, value)?, self.backend.block_columns());
         Ok(())
     }
 
@@ -207,7 +208,7 @@ impl<T: Scalar> Session<T> {
         plan.run(with, &mut self.vars);
         if plan.initializes() {
             for (number, value) in self.vars.iter_mut().enumerate() {
-                *value = initial_value(&self.graph, number, self.seed)?;
+                *value = initial_value(&self.graph, number, self.seed, self.backend.block_columns())?;
             }
         }
         Ok(Outputs { values: &plan.outputs })
@@ -221,7 +222,7 @@ impl<T: Scalar> Session<T> {
         }
         let fed: Vec<Node> = feeds.iter().map(|(node, _)| *node).collect();
         let rows = |symbol| axes.iter().find(|(s, _)| *s == symbol).map(|(_, rows)| *rows);
-        let program = lower(&self.graph, fetches, &fed, &rows)?;
+        let program = lower(&self.graph, fetches, &fed, &rows, self.backend.block_columns())?;
         let plan = Plan::new(program, axes, self.backend.shard_rows());
         self.plans.push((Key { fetches: fetches.to_vec(), feeds: fed, axes: axes.to_vec() }, plan));
         Ok(self.plans.len() - 1)
@@ -289,11 +290,16 @@ impl<T: Scalar> Session<T> {
 }
 
 /// The first value of variable `number`: its number is the stream that it draws from.
-fn initial_value<T: Scalar>(graph: &Graph, number: usize, seed: u64) -> Result<Tensor<T>> {
+fn initial_value<T: Scalar>(
+    graph: &Graph,
+    number: usize,
+    seed: u64,
+    block: Option<usize>,
+) -> Result<Variable<T>> {
     let variable = graph.var(VarId(number));
     let values = variable.initializer.values(&variable.dims, seed, number as u64)?;
     let values: Vec<T> = values.into_iter().map(T::of).collect();
-    Tensor::new(&variable.dims, &values)
+    Ok(Variable::new(&Tensor::new(&variable.dims, &values)?, block))
 }
 
 /// What was fed, in the words of an error message.

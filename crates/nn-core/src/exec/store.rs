@@ -7,18 +7,20 @@ use std::ops::Range;
 use super::plan::{Buffers, Lane};
 use super::pool::Worker;
 use super::program::{Extent, Operand, Place};
-use super::value::{Feed, Tensor};
+use super::value::{Feed, Variable};
 use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
-use crate::matrix::{AlignedBuf, InputRef, MatRef, Scratch};
+use crate::matrix::{AlignedBuf, InputRef, MatRef, Scratch, blocked_len};
 
 /// What every instruction of a run can read.
 pub(super) struct Shared<'a, T> {
     pub(super) backend: &'a dyn Backend<T>,
-    pub(super) vars: &'a [Tensor<T>],
+    pub(super) vars: &'a [Variable<T>],
     pub(super) constants: &'a [AlignedBuf<T>],
     pub(super) feeds: &'a [Feed<'a, T>],
     pub(super) seed: u64,
+    /// Columns of a block, for operands in blocks.
+    pub(super) block_cols: usize,
 }
 
 /// The buffers that an instruction works on.
@@ -31,6 +33,9 @@ pub(super) trait Store<T: Scalar> {
 
     /// What random numbers are drawn from.
     fn seed(&self) -> u64;
+
+    /// Columns of a block, for operands in blocks.
+    fn block_cols(&self) -> usize;
 
     /// The elements of a float operand.
     fn floats(&self, operand: &Operand) -> &[T];
@@ -53,9 +58,10 @@ pub(super) trait Store<T: Scalar> {
     /// The scratch memory of the current thread.
     fn scratch(&mut self) -> &mut Scratch<T>;
 
-    /// Rows × columns of an operand.
+    /// The elements that an operand takes.
     fn len(&self, operand: &Operand) -> usize {
-        self.extent(operand) * operand.cols
+        let rows = self.extent(operand);
+        if operand.blocked { blocked_len(rows, operand.cols) } else { rows * operand.cols }
     }
 
     /// The number of rows of an operand.
@@ -68,7 +74,12 @@ pub(super) trait Store<T: Scalar> {
 
     /// A float operand as a matrix.
     fn matrix(&self, operand: &Operand) -> MatRef<'_, T> {
-        fits(MatRef::new(self.floats(operand), self.extent(operand), operand.cols))
+        let (data, rows, cols) = (self.floats(operand), self.extent(operand), operand.cols);
+        fits(if operand.blocked {
+            MatRef::blocked(data, rows, cols, self.block_cols())
+        } else {
+            MatRef::new(data, rows, cols)
+        })
     }
 
     /// Calls `body` with the store, the elements of the float output `operand`, and scratch memory.
@@ -149,6 +160,10 @@ impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {
 
     fn seed(&self) -> u64 {
         self.shared.seed
+    }
+
+    fn block_cols(&self) -> usize {
+        self.shared.block_cols
     }
 
     fn floats(&self, operand: &Operand) -> &[T] {
@@ -232,6 +247,10 @@ impl<T: Scalar> Store<T> for OnceStore<'_, '_, T> {
 
     fn seed(&self) -> u64 {
         self.shared.seed
+    }
+
+    fn block_cols(&self) -> usize {
+        self.shared.block_cols
     }
 
     fn floats(&self, operand: &Operand) -> &[T] {

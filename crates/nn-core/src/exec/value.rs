@@ -1,6 +1,8 @@
 //! What goes into a run and what comes out.
 
-use crate::matrix::{AlignedBuf, InputRef, MatRef};
+use super::layout::is_kept_in_blocks;
+use crate::backend::reference::fits;
+use crate::matrix::{AlignedBuf, InputRef, MatMut, MatRef, blocked_len};
 use crate::{Error, Result, Scalar};
 
 /// A row-major tensor of floats that owns its elements.
@@ -48,6 +50,65 @@ impl<T: Scalar> Tensor<T> {
 
     /// Its elements, row-major.
     pub fn data(&self) -> &[T] {
+        &self.data
+    }
+}
+
+/// A variable as a session keeps it: in the layout in which kernels want it.
+#[derive(Debug)]
+pub(super) struct Variable<T> {
+    dims: Vec<usize>,
+    data: AlignedBuf<T>,
+    /// Columns of a block, if it is in blocks.
+    block: Option<usize>,
+}
+
+impl<T: Scalar> Variable<T> {
+    /// The same elements, laid out for kernels that want blocks of `block` columns where that is possible.
+    pub(super) fn new(value: &Tensor<T>, block: Option<usize>) -> Self {
+        let block = block.filter(|_| is_kept_in_blocks(&value.dims, block));
+        let mut this = Self { dims: value.dims.clone(), data: AlignedBuf::default(), block };
+        let (rows, cols) = this.as_matrix();
+        let len = if block.is_some() { blocked_len(rows, cols) } else { rows * cols };
+        this.data = AlignedBuf::zeroed(len);
+        this.set(fits(MatRef::new(&value.data, rows, cols)));
+        this
+    }
+
+    /// Rows and columns: all dimensions but the last, and the last.
+    pub(super) fn as_matrix(&self) -> (usize, usize) {
+        self.dims.split_last().map_or((1, 1), |(&last, leading)| (leading.iter().product(), last))
+    }
+
+    /// Replaces the elements by those of a matrix of the same shape.
+    pub(super) fn set(&mut self, from: MatRef<'_, T>) {
+        let (rows, cols) = self.as_matrix();
+        let mut to = fits(match self.block {
+            Some(block) => MatMut::blocked(&mut self.data, rows, cols, block),
+            None => MatMut::new(&mut self.data, rows, cols),
+        });
+        to.copy_from(from);
+    }
+
+    /// Copies the elements in row-major order.
+    pub(super) fn copy_to(&self, to: &mut [T]) {
+        let (rows, cols) = self.as_matrix();
+        let from = fits(match self.block {
+            Some(block) => MatRef::blocked(&self.data, rows, cols, block),
+            None => MatRef::new(&self.data, rows, cols),
+        });
+        fits(MatMut::new(to, rows, cols)).copy_from(from);
+    }
+
+    /// The elements in row-major order.
+    pub(super) fn to_tensor(&self) -> Tensor<T> {
+        let mut data = AlignedBuf::zeroed(self.dims.iter().product());
+        self.copy_to(&mut data);
+        Tensor { dims: self.dims.clone(), data }
+    }
+
+    /// The elements as they lie in memory.
+    pub(super) fn data(&self) -> &[T] {
         &self.data
     }
 

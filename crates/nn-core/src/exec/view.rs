@@ -154,7 +154,7 @@ pub fn explain(graph: &Graph, fetches: &[Node], rows: usize, shard_rows: usize) 
     let feeds: Vec<Node> = graph.handles().filter(|&n| graph.node(n).op == Op::Placeholder).collect();
     let analysis = Analysis::new(graph, fetches);
     let rows_of_any = |_| Some(rows);
-    let lower = written(graph, &analysis, fetches, &feeds, &rows_of_any)?;
+    let lower = written(graph, &analysis, fetches, &feeds, &rows_of_any, None)?;
     let shard_rows = shard_rows.max(1);
     let longest_lane = lanes(rows, shard_rows).map(|(_, rows)| rows).max().unwrap_or(0);
     let cut = if rows == 0 { (0, 0) } else { (rows.div_ceil(shard_rows), lanes(rows, shard_rows).count()) };

@@ -201,6 +201,12 @@ impl<'a, T> MatRef<'a, T> {
         Ok(Self { data, shape })
     }
 
+    /// Elements from the start of one block to the start of the next; 0 if the view is plain.
+    #[inline(always)]
+    pub(crate) fn block_stride(&self) -> usize {
+        self.shape.block_stride
+    }
+
     /// Row `i` of a plain view. Panics if there is none.
     #[inline(always)]
     pub fn row(&self, i: usize) -> &'a [T] {
@@ -419,7 +425,7 @@ mod tests {
     #[test]
     fn blocks_that_do_not_fill_the_columns_are_refused() {
         assert!(MatRef::blocked(&[0; 100], 3, 7, 4).is_err());
-        assert!(MatRef::blocked(&[0; 30], 3, 8, 4).is_err());
-        assert!(MatRef::blocked(&[0; 32], 3, 8, 4).is_ok());
+        assert!(MatRef::blocked(&[0; 27], 3, 8, 4).is_err());
+        assert!(MatRef::blocked(&[0; 28], 3, 8, 4).is_ok());
     }
 }

@@ -222,6 +222,9 @@ fn each<V: Vector>(on: On<V>, a: V, b: V, f: impl Fn(V::T, V::T) -> V::T) -> V {
     on.load(&a)
 }
 
+/// Vectors of the sum over rows that are kept in registers.
+const WIDE: usize = 4;
+
 /// db ← db + Σᵢ δᵢ, row after row
 pub(super) struct SumRows<'a, T> {
     pub(super) delta: MatRef<'a, T>,
@@ -234,11 +237,34 @@ impl<T: Element> Kernel<T> for SumRows<'_, T> {
     #[inline(always)]
     fn run<V: Vector<T = T>>(self, on: On<V>) {
         assert_eq!(self.delta.cols(), self.db.len(), "accumulate_bias: columns of δ and length of db");
-        for row in self.delta.iter_rows() {
-            for (db, delta) in self.db.chunks_mut(V::LANES).zip(row.chunks(V::LANES)) {
-                let sum = on.load_part(db, T::zero()).add(on.load_part(delta, T::zero()));
-                on.store_part(sum, db);
+        let (delta, n) = (self.delta, self.delta.cols());
+        let mut j = 0;
+        while j < n && delta.rows() > 0 {
+            // Columns that a few registers hold while all rows pass by.
+            let left = delta.block_cols() - j % delta.block_cols();
+            let len = (WIDE * V::LANES).min(left).min(n - j);
+            let strip = delta.strip(j, len);
+            let db = &mut self.db[j..j + len];
+            if len == WIDE * V::LANES {
+                let mut sums: [V; WIDE] = std::array::from_fn(|s| on.load(&db[s * V::LANES..]));
+                for i in 0..strip.rows() {
+                    let row = strip.row(i);
+                    for s in 0..WIDE {
+                        sums[s] = sums[s].add(on.load(&row[s * V::LANES..]));
+                    }
+                }
+                for s in 0..WIDE {
+                    on.store(sums[s], &mut db[s * V::LANES..]);
+                }
+            } else {
+                for i in 0..strip.rows() {
+                    for (db, delta) in db.chunks_mut(V::LANES).zip(strip.row(i).chunks(V::LANES)) {
+                        let sum = on.load_part(db, T::zero()).add(on.load_part(delta, T::zero()));
+                        on.store_part(sum, db);
+                    }
+                }
             }
+            j += len;
         }
     }
 }

@@ -1,22 +1,31 @@
 //! C ← f(α op(A) op(B) + β C): the five loops around the register tile, as in Goto and van de Geijn, "Anatomy of
 //! high-performance matrix multiplication" (2008).
 
+use super::caches::caches;
 use super::gemv;
 use super::pack::{LanesAre, Source, pack, packed_len};
-use super::tile::{self, MAX_TILE};
+use super::tile::{self, Lanes, MAX_TILE, Steps};
 use super::vector::{Element, Kernel, On, Vector};
 use crate::matrix::{MatMut, MatRef, Scratch};
 use crate::ops::{Activation, Gemm, GemmParts, Trans};
 
-/// Most steps of the sum in one block (KC). A panel of B of this depth (16 columns of `f32`: 24 KiB) stays in the L1
-/// cache while all of A's panels pass by.
-const DEPTH: usize = 400;
+/// Most steps of the sum in one block (KC). A panel of B of this depth (32 columns of `f32`: 128 KiB) stays in the L2 cache
+/// while all rows of A pass by, and no sum of a layer of usual size is interrupted. It decides how sums are rounded, so it is
+/// the same on every machine.
+const DEPTH: usize = 1024;
 
-/// Most bytes of a packed block of A (MC × KC), which has to stay in the L2 cache: half of Zen 3's 512 KiB.
-const BLOCK_BYTES: usize = 256 * 1024;
+/// In blocks of how many steps a longer sum is cut: where A's columns come in blocks, these are whole ones.
+const DEPTH_UNIT: usize = 64;
 
-/// Most columns in one block of B (NC): with KC steps of `f32` 6.4 MB, a share of the L3 cache.
+/// Most columns in one block of B (NC): with KC steps of `f32` 16 MB, a share of the L3 cache.
 const COLUMNS: usize = 4096;
+
+/// With so few panels of A, B is read where it is even if it is row-major: packing it would take longer than it saves.
+const FEW_PANELS: usize = 2;
+
+/// Where the tile's rows are columns of a stored A and fewer bytes of each than this, most of every cache line goes unused:
+/// they are packed. (Measured: 24 bytes on AVX2 gain a sixth by it, 56 on AVX-512 lose a twentieth.)
+const NARROW_BYTES: usize = 48;
 
 /// What is done to each finished element of C while its tile is in the L1 cache.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +48,7 @@ impl<T: Element> Finish<'_, T> {
             Finish::Activate(f, Some(bias)) => {
                 on.activation(f, c.add(on.load_part(&bias[j..j + len], T::zero())))
             }
-            Finish::Slope(f, output) => on.slope(f, c, on.load_part(&output.row(i)[j..j + len], T::zero())),
+            Finish::Slope(f, output) => on.slope(f, c, on.load_part(&output.run(i, j)[..len], T::zero())),
         }
     }
 }
@@ -77,7 +86,7 @@ fn piece(total: usize, most: usize, unit: usize) -> usize {
 
 /// Steps of the sum in one block, KC. It decides how sums are rounded, so that it depends on k alone.
 pub(super) fn depth_of_block(k: usize) -> usize {
-    piece(k, DEPTH, 1)
+    if k <= DEPTH { k.max(1) } else { piece(k, DEPTH, DEPTH_UNIT) }
 }
 
 impl<T: Element> Kernel<T> for Product<'_, T> {
@@ -86,42 +95,189 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
     #[inline(always)]
     fn run<V: Vector<T = T>>(mut self, on: On<V>) {
         let (m, n, k) = (self.c.rows(), self.c.cols(), self.k);
+        if let Source::Rows(rows) = self.a
+            && let Some(matrix) = rows.view()
+        {
+            self.a = Source::Matrix(matrix);
+        }
         if m == 1 && self.tb == Trans::No {
             return gemv::run(on, self);
         }
         let (mr, nr) = (tile::rows::<V>(), tile::columns::<V>());
-        let a_lanes = if self.ta == Trans::No { LanesAre::Rows } else { LanesAre::Columns };
-        let b_lanes = if self.tb == Trans::No { LanesAre::Columns } else { LanesAre::Rows };
-        let b = Source::Matrix(self.b);
-
         let nc = piece(n, COLUMNS, nr);
         let kc = depth_of_block(k);
-        let mc = piece(m, BLOCK_BYTES / size_of::<T>() / kc / mr * mr, mr);
-        let mut a_block = self.scratch.take(packed_len(mr, mc.min(m), kc));
-        let mut b_block = self.scratch.take(packed_len(nr, nc.min(n), kc));
+        let mc = piece(m, caches().l2 / 8 * 7 / size_of::<T>() / kc / mr * mr, mr);
+        let few = m.div_ceil(mr) <= FEW_PANELS;
+        let a = Rows { source: self.a, trans: self.ta };
+        let b = Columns { matrix: self.b, trans: self.tb, direct: !self.b.is_plain() || few };
+        let packed = !a.is_direct() || self.ta == Trans::Yes && mr * size_of::<T>() < NARROW_BYTES;
+        let mut a_block = self.scratch.take(if packed { packed_len(mr, mc.min(m), kc) } else { mr * kc });
+        let mut b_block = self.scratch.take(nr * kc);
 
         // Loop 5: blocks of NC columns of B and C.
         for j0 in (0..n).step_by(nc) {
-            let columns = j0..(j0 + nc).min(n);
             // Loop 4: blocks of KC steps of the sum. With k = 0 it is one empty block, which still scales C.
             for p0 in (0..k.max(1)).step_by(kc) {
                 let steps = p0..(p0 + kc).min(k);
-                let b_block = &mut b_block[..packed_len(nr, columns.len(), steps.len())];
-                pack(nr, &b, b_lanes, columns.clone(), steps.clone(), b_block);
                 let beta = if p0 == 0 { self.beta } else { T::one() };
                 let finish = if steps.end == k { self.finish } else { Finish::Nothing };
                 // Loop 3: blocks of MC rows of A and C.
                 for i0 in (0..m).step_by(mc) {
                     let rows = i0..(i0 + mc).min(m);
-                    let a_block = &mut a_block[..packed_len(mr, rows.len(), steps.len())];
-                    pack(mr, &self.a, a_lanes, rows.clone(), steps.clone(), a_block);
-                    let out = Out { alpha: self.alpha, beta, finish, c: &mut self.c };
-                    block(on, a_block, b_block, steps.len(), (i0, rows.end), (j0, columns.end), out);
+                    let mut out = Out { alpha: self.alpha, beta, finish, c: &mut self.c };
+                    if packed {
+                        let a_block = &mut a_block[..packed_len(mr, rows.len(), steps.len())];
+                        pack(mr, &a.source, a.lanes_are(), rows.clone(), steps.clone(), a_block);
+                    }
+                    // Loop 2: panels of NR columns of B, none of which lies in two blocks of a matrix.
+                    let mut j = j0;
+                    while j < (j0 + nc).min(n) {
+                        let columns = j..(j + out.columns_from(j).min(b.columns_from(j)).min(nr)).min(n);
+                        let narrow = columns.len() <= V::LANES;
+                        let width = if narrow { V::LANES } else { nr };
+                        let b_panel = b.panel(&columns, &steps, width, &mut b_block);
+                        // Loop 1: panels of MR rows of A.
+                        let mut i = rows.start;
+                        while i < rows.end {
+                            let in_block = if packed { mr } else { a.rows_from(i) };
+                            let left = (rows.end - i).min(in_block).min(mr);
+                            let height = tile::height::<V>(left);
+                            let a_panel = if packed {
+                                a.packed_panel(i - rows.start, mr, steps.len(), &a_block)
+                            } else {
+                                a.panel(i..i + left, &steps, height, &mut a_block)
+                            };
+                            let mut sums = [V::T::default(); MAX_TILE];
+                            tile::product(on, (height, narrow), &a_panel, &b_panel, steps.len(), &mut sums);
+                            write(on, &sums, width, i..i + left, columns.clone(), &mut out);
+                            i += left;
+                        }
+                        j = columns.end;
+                    }
                 }
             }
         }
         self.scratch.give(a_block);
         self.scratch.give(b_block);
+    }
+}
+
+/// op(A), panel by panel.
+#[derive(Debug, Clone, Copy)]
+struct Rows<'a, T> {
+    source: Source<'a, T>,
+    trans: Trans,
+}
+
+impl<'a, T: Element> Rows<'a, T> {
+    /// The matrix, if the tile can read it where it is: any but a list of rows.
+    #[inline(always)]
+    fn matrix(&self) -> Option<MatRef<'a, T>> {
+        match self.source {
+            Source::Matrix(matrix) => Some(matrix),
+            Source::Rows(_) => None,
+        }
+    }
+
+    #[inline(always)]
+    fn is_direct(&self) -> bool {
+        self.matrix().is_some()
+    }
+
+    #[inline(always)]
+    fn lanes_are(&self) -> LanesAre {
+        if self.trans == Trans::No { LanesAre::Rows } else { LanesAre::Columns }
+    }
+
+    /// How many rows of op(A) from `i` on lie in one block.
+    #[inline(always)]
+    fn rows_from(&self, i: usize) -> usize {
+        match (self.matrix(), self.trans) {
+            (Some(matrix), Trans::Yes) => matrix.block_cols() - i % matrix.block_cols(),
+            _ => usize::MAX,
+        }
+    }
+
+    /// Some rows of op(A), as many as the tile is high; copied where they are not as many.
+    #[inline(always)]
+    fn panel<'b>(
+        &self,
+        rows: std::ops::Range<usize>,
+        steps: &std::ops::Range<usize>,
+        height: usize,
+        copy: &'b mut [T],
+    ) -> Lanes<'b, T>
+    where
+        'a: 'b,
+    {
+        match (self.matrix(), self.trans) {
+            (Some(a), Trans::No) if rows.len() == height && !steps.is_empty() => {
+                let data = &a.as_slice()[rows.start * a.stride()..];
+                let (run, block) = (a.block_cols(), steps.start / a.block_cols());
+                let within = steps.start % run;
+                // A block of steps begins with a block of columns, or there is but one.
+                let run = if a.is_plain() { steps.len() } else { run };
+                let start = if a.is_plain() { within } else { block * a.block_stride() };
+                Lanes { data: &data[start..], lane: a.stride(), step: 1, run, next_run: a.block_stride() }
+            }
+            (Some(a), Trans::Yes) if rows.len() == height && !steps.is_empty() => {
+                let strip = a.strip(rows.start, rows.len()).row_range(steps.start, steps.len());
+                Lanes { data: strip.as_slice(), lane: 1, step: a.stride(), run: steps.len(), next_run: 0 }
+            }
+            _ => {
+                let copy = &mut copy[..packed_len(height, rows.len(), steps.len())];
+                pack(height, &self.source, self.lanes_are(), rows, steps.clone(), copy);
+                Lanes { data: copy, lane: 1, step: height, run: steps.len().max(1), next_run: 0 }
+            }
+        }
+    }
+
+    /// Rows from `i` on of a packed block.
+    #[inline(always)]
+    fn packed_panel<'b>(&self, i: usize, mr: usize, steps: usize, block: &'b [T]) -> Lanes<'b, T> {
+        Lanes { data: &block[i * steps..], lane: 1, step: mr, run: steps.max(1), next_run: 0 }
+    }
+}
+
+/// op(B), panel by panel.
+#[derive(Debug, Clone, Copy)]
+struct Columns<'a, T> {
+    matrix: MatRef<'a, T>,
+    trans: Trans,
+    /// Whether panels are read where they are, if they can be.
+    direct: bool,
+}
+
+impl<'a, T: Element> Columns<'a, T> {
+    /// How many columns of op(B) from `j` on lie in one block.
+    #[inline(always)]
+    fn columns_from(&self, j: usize) -> usize {
+        match self.trans {
+            Trans::No => self.matrix.block_cols() - j % self.matrix.block_cols(),
+            Trans::Yes => usize::MAX,
+        }
+    }
+
+    /// Some columns of op(B), `width` wide; copied where there are not as many.
+    #[inline(always)]
+    fn panel<'b>(
+        &self,
+        columns: &std::ops::Range<usize>,
+        steps: &std::ops::Range<usize>,
+        width: usize,
+        copy: &'b mut [T],
+    ) -> Steps<'b, T>
+    where
+        'a: 'b,
+    {
+        if self.direct && self.trans == Trans::No && columns.len() == width && !steps.is_empty() {
+            let strip = self.matrix.strip(columns.start, width).row_range(steps.start, steps.len());
+            return Steps { data: strip.as_slice(), step: strip.stride() };
+        }
+        let lanes_are = if self.trans == Trans::No { LanesAre::Columns } else { LanesAre::Rows };
+        let copy = &mut copy[..width * steps.len()];
+        pack(width, &Source::Matrix(self.matrix), lanes_are, columns.clone(), steps.clone(), copy);
+        Steps { data: copy, step: width }
     }
 }
 
@@ -133,43 +289,31 @@ struct Out<'a, 'c, T> {
     c: &'a mut MatMut<'c, T>,
 }
 
-/// The product of one packed block of A and one of B, for rows `i0 .. i1` and columns `j0 .. j1` of C.
-#[inline(always)]
-fn block<V: Vector>(
-    on: On<V>,
-    a: &[V::T],
-    b: &[V::T],
-    steps: usize,
-    (i0, i1): (usize, usize),
-    (j0, j1): (usize, usize),
-    mut out: Out<'_, '_, V::T>,
-) {
-    let (mr, nr) = (tile::rows::<V>(), tile::columns::<V>());
-    let mut tile = [V::T::default(); MAX_TILE];
-    // Loop 2: panels of NR columns of B.
-    for (q, j) in (j0..j1).step_by(nr).enumerate() {
-        let b_panel = &b[q * nr * steps..][..nr * steps];
-        // Loop 1: panels of MR rows of A.
-        for (r, i) in (i0..i1).step_by(mr).enumerate() {
-            let a_panel = &a[r * mr * steps..][..mr * steps];
-            tile::product(on, a_panel, b_panel, &mut tile);
-            write(on, &tile, i..(i + mr).min(i1), j..(j + nr).min(j1), &mut out);
+impl<T> Out<'_, '_, T> {
+    /// How many columns of C, and of what finishes it, from `j` on lie in one block.
+    #[inline(always)]
+    fn columns_from(&self, j: usize) -> usize {
+        let left = |block: usize| block - j % block;
+        match &self.finish {
+            Finish::Slope(_, output) => left(self.c.block_cols()).min(left(output.block_cols())),
+            _ => left(self.c.block_cols()),
         }
     }
 }
 
-/// C ← finish(α tile + β C) in the given rows and columns. With β = 0, C is not read.
+/// C ← finish(α tile + β C) in the given rows and columns. With β = 0, C is not read. The tile is `width` wide.
 #[inline(always)]
 fn write<V: Vector>(
     on: On<V>,
     tile: &[V::T; MAX_TILE],
+    width: usize,
     rows: std::ops::Range<usize>,
     columns: std::ops::Range<usize>,
     out: &mut Out<'_, '_, V::T>,
 ) {
-    for (i, sums) in rows.zip(tile.chunks_exact(tile::columns::<V>())) {
+    for (i, sums) in rows.zip(tile.chunks_exact(width)) {
         let j = columns.start;
-        let c_row = &mut out.c.row(i)[columns.clone()];
+        let c_row = &mut out.c.run(i, j)[..columns.len()];
         let how = (out.alpha, out.beta, &out.finish);
         if c_row.len() == sums.len() {
             // All of it in whole vectors: lengths that the compiler knows.

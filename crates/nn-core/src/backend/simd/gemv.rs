@@ -20,17 +20,26 @@ pub(super) fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<
     for p0 in (0..k.max(1)).step_by(kc) {
         let steps = p0..(p0 + kc).min(k);
         sums.fill(T::zero());
-        let fours = steps.len() / ROWS * ROWS;
-        for p in (steps.start..steps.start + fours).step_by(ROWS) {
-            let x = [x[p], x[p + 1], x[p + 2], x[p + 3]];
-            add_rows(on, x, [0, 1, 2, 3].map(|q| product.b.row(p + q)), &mut sums);
-        }
-        for p in steps.start + fours..steps.end {
-            add_rows(on, [x[p]], [product.b.row(p)], &mut sums);
+        let mut j = 0;
+        while j < n && !steps.is_empty() {
+            let len = product.b.block_cols().min(n - j);
+            let b = product.b.strip(j, len);
+            let sums = &mut sums[j..(j + len).next_multiple_of(V::LANES)];
+            let fours = steps.len() / ROWS * ROWS;
+            for p in (steps.start..steps.start + fours).step_by(ROWS) {
+                let x = [x[p], x[p + 1], x[p + 2], x[p + 3]];
+                add_rows(on, x, [b.row(p), b.row(p + 1), b.row(p + 2), b.row(p + 3)], sums);
+            }
+            for p in steps.start + fours..steps.end {
+                add_rows(on, [x[p]], [b.row(p)], sums);
+            }
+            j += len;
         }
         let beta = if p0 == 0 { product.beta } else { T::one() };
         let finish = if steps.end == k { product.finish } else { Finish::Nothing };
-        for (c, j) in product.c.row(0).chunks_mut(V::LANES).zip((0..).step_by(V::LANES)) {
+        for j in (0..n).step_by(V::LANES) {
+            let len = V::LANES.min(n - j);
+            let c = &mut product.c.run(0, j)[..len];
             put(on, (product.alpha, beta, &finish), &sums[j..], 0, j, c);
         }
     }

@@ -71,8 +71,36 @@ pub(super) fn pack<T: Scalar>(
     out: &mut [T],
 ) {
     match source {
+        Source::Matrix(m) if !m.is_plain() => pack_blocked(width, m, lanes_are, lanes, depth, out),
         Source::Matrix(m) => pack_with(width, |i| m.row(i), lanes_are, lanes, depth, out),
         Source::Rows(rows) => pack_with(width, |i| rows.row(i), lanes_are, lanes, depth, out),
+    }
+}
+
+/// [`pack`], from a matrix in blocks of columns: element by element, for the few that are read so.
+fn pack_blocked<T: Scalar>(
+    width: usize,
+    m: &MatRef<'_, T>,
+    lanes_are: LanesAre,
+    lanes: Range<usize>,
+    depth: Range<usize>,
+    out: &mut [T],
+) {
+    assert_eq!(out.len(), packed_len(width, lanes.len(), depth.len()), "length of the packed block");
+    let panel_len = (width * depth.len()).max(1);
+    for (panel, first) in out.chunks_exact_mut(panel_len).zip(lanes.clone().step_by(width)) {
+        let count = width.min(lanes.end - first);
+        for (places, p) in panel.chunks_exact_mut(width).zip(depth.clone()) {
+            places[count..].fill(T::zero());
+            let mut lane = 0;
+            while lane < count {
+                let (i, j) = if lanes_are == LanesAre::Rows { (first + lane, p) } else { (p, first + lane) };
+                let run = m.run(i, j);
+                let len = if lanes_are == LanesAre::Rows { 1 } else { run.len().min(count - lane) };
+                places[lane..lane + len].copy_from_slice(&run[..len]);
+                lane += len;
+            }
+        }
     }
 }
 

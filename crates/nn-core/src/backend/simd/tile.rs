@@ -17,39 +17,134 @@ pub(super) fn columns<V: Vector>() -> usize {
 /// Numbers of the largest tile there is (AVX-512 with `f32`: 14 × 32), and a little more.
 pub(super) const MAX_TILE: usize = 512;
 
-/// tile ← A · B for a packed panel of A (MR × k, step by step) and one of B (k × NR). The tile is row-major, NR wide.
-///
-/// Each element is one chain of k fused multiply-adds in the order of the steps, so that it depends on nothing but its
-/// own row and column.
+/// Rows of op(A) as the tile reads them: element (i, p) is at `lane · i + step · (p mod run) + next_run · (p div run)`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lanes<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) lane: usize,
+    pub(super) step: usize,
+    pub(super) run: usize,
+    pub(super) next_run: usize,
+}
+
+/// Rows of op(B) as the tile reads them: element (p, j) is at `step · p + j`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Steps<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) step: usize,
+}
+
+/// The height of the tile that `count` rows are left to: the lowest there is that has room for them.
 #[inline(always)]
-pub(super) fn product<V: Vector>(on: On<V>, a: &[V::T], b: &[V::T], tile: &mut [V::T; MAX_TILE]) {
-    let (mr, nr) = (rows::<V>(), columns::<V>());
-    let k = a.len() / mr;
-    assert!(a.len() == k * mr && b.len() == k * nr && mr * nr <= MAX_TILE, "packed panels");
-    let mut sums = V::Tile::filled(on.zero());
-    let (mut pa, mut pb) = (a.as_ptr(), b.as_ptr());
-    for _ in 0..k {
-        let mut b_row = V::Tile::filled_row(on.zero());
-        for j in 0..V::Tile::COLS {
-            // SAFETY: `on` proves the instructions; step p reads B at p·NR .. (p + 1)·NR, and k·NR is B's length.
-            b_row[j] = unsafe { V::load(pb.add(j * V::LANES)) };
-        }
-        for i in 0..mr {
-            // SAFETY: step p reads A at p·MR .. (p + 1)·MR, and k·MR is A's length.
-            let a_i = on.splat(unsafe { *pa.add(i) });
-            for j in 0..V::Tile::COLS {
-                sums[i][j] = a_i.mul_add(b_row[j], sums[i][j]);
-            }
-        }
-        // SAFETY: after step p these point at step p + 1 or, at the end, just past the panels.
-        unsafe {
-            pa = pa.add(mr);
-            pb = pb.add(nr);
-        }
+pub(super) fn height<V: Vector>(count: usize) -> usize {
+    let lower: &[usize] = match rows::<V>() {
+        14 => &[4, 8],
+        6 => &[2, 4],
+        8 => &[4],
+        _ => &[],
+    };
+    lower.iter().copied().find(|&height| height >= count).unwrap_or(rows::<V>())
+}
+
+/// tile ← A · B over `steps` steps, for a [`height`] of rows and either all columns of the tile or one vector of them. The
+/// tile is row-major.
+///
+/// Each element is one chain of fused multiply-adds in the order of the steps, so that it depends on nothing but its own row
+/// and column.
+#[inline(always)]
+pub(super) fn product<V: Vector>(
+    on: On<V>,
+    (height, narrow): (usize, bool),
+    a: &Lanes<'_, V::T>,
+    b: &Steps<'_, V::T>,
+    steps: usize,
+    tile: &mut [V::T; MAX_TILE],
+) {
+    // What is matched first is known to the compiler: of these, each instruction set gets its own few.
+    match (rows::<V>(), V::Tile::COLS, height, narrow) {
+        (14, 2, 14, false) => packed_or_not::<V, 14, 2>(on, a, b, steps, tile),
+        (14, 2, 8, false) => packed_or_not::<V, 8, 2>(on, a, b, steps, tile),
+        (14, 2, 4, false) => packed_or_not::<V, 4, 2>(on, a, b, steps, tile),
+        (14, 2, 14, true) => packed_or_not::<V, 14, 1>(on, a, b, steps, tile),
+        (14, 2, 8, true) => packed_or_not::<V, 8, 1>(on, a, b, steps, tile),
+        (14, 2, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, tile),
+        (6, 2, 6, false) => packed_or_not::<V, 6, 2>(on, a, b, steps, tile),
+        (6, 2, 4, false) => packed_or_not::<V, 4, 2>(on, a, b, steps, tile),
+        (6, 2, 2, false) => packed_or_not::<V, 2, 2>(on, a, b, steps, tile),
+        (6, 2, 6, true) => packed_or_not::<V, 6, 1>(on, a, b, steps, tile),
+        (6, 2, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, tile),
+        (6, 2, 2, true) => packed_or_not::<V, 2, 1>(on, a, b, steps, tile),
+        (8, 3, 8, false) => packed_or_not::<V, 8, 3>(on, a, b, steps, tile),
+        (8, 3, 4, false) => packed_or_not::<V, 4, 3>(on, a, b, steps, tile),
+        (8, 3, 8, true) => packed_or_not::<V, 8, 1>(on, a, b, steps, tile),
+        (8, 3, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, tile),
+        (4, 2, 4, false) => packed_or_not::<V, 4, 2>(on, a, b, steps, tile),
+        (4, 2, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, tile),
+        shape => unreachable!("no tile of the shape {shape:?}"),
     }
-    for i in 0..mr {
-        for j in 0..V::Tile::COLS {
-            on.store(sums[i][j], &mut tile[i * nr + j * V::LANES..]);
+}
+
+#[inline(always)]
+fn packed_or_not<V: Vector, const R: usize, const C: usize>(
+    on: On<V>,
+    a: &Lanes<'_, V::T>,
+    b: &Steps<'_, V::T>,
+    steps: usize,
+    tile: &mut [V::T; MAX_TILE],
+) {
+    // Neighbouring rows that are neighbours in memory: their distance is a number in the instructions.
+    if a.lane == 1 {
+        tile_of::<V, R, C>(on, a, 1, b, steps, tile);
+    } else {
+        tile_of::<V, R, C>(on, a, a.lane, b, steps, tile);
+    }
+}
+
+#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(test, inline)]
+fn tile_of<V: Vector, const R: usize, const C: usize>(
+    on: On<V>,
+    a: &Lanes<'_, V::T>,
+    lane: usize,
+    b: &Steps<'_, V::T>,
+    steps: usize,
+    tile: &mut [V::T; MAX_TILE],
+) {
+    assert!(R * C * V::LANES <= MAX_TILE && a.run > 0, "the tile");
+    if steps > 0 {
+        let (whole, last) = ((steps - 1) / a.run, (steps - 1) % a.run);
+        let longest = if whole > 0 { a.run - 1 } else { last };
+        let end = |next, p| next * a.next_run + p * a.step + (R - 1) * lane;
+        assert!(end(whole, last).max(end(whole.saturating_sub(1), longest)) < a.data.len(), "rows of A");
+        assert!((steps - 1) * b.step + C * V::LANES <= b.data.len(), "rows of B");
+    }
+    let mut sums = [[on.zero(); C]; R];
+    let (mut run, mut pb) = (a.data.as_ptr(), b.data.as_ptr());
+    let mut left = steps;
+    while left > 0 {
+        let mut pa = run;
+        let now = left.min(a.run);
+        for _ in 0..now {
+            // SAFETY: `on` proves the instructions. What is read lies before the last element of the last step (or of the
+            // last whole run), which was checked to be there. The pointers leave the slices at the end by less than one
+            // step, without being read, in wrapping arithmetic.
+            let b_row: [V; C] = std::array::from_fn(|j| unsafe { V::load(pb.add(j * V::LANES)) });
+            for i in 0..R {
+                // SAFETY: see above.
+                let a_i = on.splat(unsafe { *pa.add(i * lane) });
+                for j in 0..C {
+                    sums[i][j] = a_i.mul_add(b_row[j], sums[i][j]);
+                }
+            }
+            pa = pa.wrapping_add(a.step);
+            pb = pb.wrapping_add(b.step);
+        }
+        run = run.wrapping_add(a.next_run);
+        left -= now;
+    }
+    for i in 0..R {
+        for j in 0..C {
+            on.store(sums[i][j], &mut tile[(i * C + j) * V::LANES..]);
         }
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn name(kernel: &Kernel) -> String {
         Kernel::Uniform { .. } => "random numbers",
         Kernel::OneHot => "one-hot",
         Kernel::Cast { .. } => "cast",
+        Kernel::Relayout => "relayout",
     };
     fixed.to_owned()
 }
