@@ -5,10 +5,10 @@
 //! passes over them run over memory from one end to the other. A value that shards have rows of is in blocks if the kernel
 //! that writes it and all kernels that read it know how. Whatever else reads a value in blocks reads a plain copy.
 
+use super::analysis::When;
 use super::fusion::Form;
 use super::lower::Lower;
 use super::program::{Extent, Instr, Kernel, Operand, Place};
-use super::analysis::When;
 use crate::Result;
 use crate::graph::{DType, Graph, Keep, Node, Op, Shape};
 use crate::matrix::blocked_len;
@@ -117,7 +117,8 @@ impl Lower<'_> {
                 let to = Operand { place, blocked: false, ..from };
                 let copy = Instr { kernel: Kernel::Relayout, ins: vec![from], outs: vec![to] };
                 // What is read here may still have to be written: copies for shards are made last.
-                if self.writing_shards { &mut self.copies_for_shards } else { &mut self.copies_before }.push((stage, copy));
+                if self.writing_shards { &mut self.copies_for_shards } else { &mut self.copies_before }
+                    .push((stage, copy));
                 self.plain_copies.insert((root, stage, self.writing_shards), place);
                 place
             }

@@ -327,7 +327,8 @@ impl<'a, T> MatMut<'a, T> {
         assert!(self.is_plain() && i <= self.rows(), "row {i} of {}", self.rows());
         let at = (i * self.shape.stride).min(self.data.len());
         let (a, b) = self.data.split_at_mut(at);
-        let (above, below) = (Shape { rows: i, ..self.shape }, Shape { rows: self.shape.rows - i, ..self.shape });
+        let (above, below) =
+            (Shape { rows: i, ..self.shape }, Shape { rows: self.shape.rows - i, ..self.shape });
         (MatMut { data: a, shape: above }, MatMut { data: b, shape: below })
     }
 

@@ -153,7 +153,9 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
     pub(crate) fn group(&self) -> Option<&'a Group> {
         let Rows::Range { start, len } = self.rows else { return None };
         let whole = len == GROUP_ROWS.min(self.data.rows - start);
-        (start.is_multiple_of(GROUP_ROWS) && whole && len > 1).then(|| self.data.groups.get(start / GROUP_ROWS)).flatten()
+        (start.is_multiple_of(GROUP_ROWS) && whole && len > 1)
+            .then(|| self.data.groups.get(start / GROUP_ROWS))
+            .flatten()
     }
 }
 

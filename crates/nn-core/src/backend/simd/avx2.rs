@@ -19,6 +19,7 @@ impl Vector for F32x8 {
     type Strip = [[Self; 8]; 1];
     type Pair = [[Self; 4]; 2];
     const LANES: usize = 8;
+    const MANY_REGISTERS: bool = false;
 
     super::vector::memory!(f32, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps);
     super::vector::lanewise! {
@@ -66,6 +67,7 @@ impl Vector for F64x4 {
     type Strip = [[Self; 8]; 1];
     type Pair = [[Self; 4]; 2];
     const LANES: usize = 4;
+    const MANY_REGISTERS: bool = false;
 
     super::vector::memory!(f64, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd);
     super::vector::lanewise! {

@@ -19,8 +19,10 @@ impl Vector for F32x16 {
     type Strip = [[Self; 4]; 1];
     type Pair = [[Self; 4]; 2];
     const LANES: usize = 16;
+    const MANY_REGISTERS: bool = true;
 
     super::vector::memory!(f32, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps);
+    super::vector::masked!(f32, __mmask16, _mm512_mask_loadu_ps, _mm512_mask_storeu_ps);
     super::vector::lanewise! {
         add(other) = _mm512_add_ps;
         sub(other) = _mm512_sub_ps;
@@ -65,8 +67,10 @@ impl Vector for F64x8 {
     type Strip = [[Self; 4]; 1];
     type Pair = [[Self; 4]; 2];
     const LANES: usize = 8;
+    const MANY_REGISTERS: bool = true;
 
     super::vector::memory!(f64, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd);
+    super::vector::masked!(f64, __mmask8, _mm512_mask_loadu_pd, _mm512_mask_storeu_pd);
     super::vector::lanewise! {
         add(other) = _mm512_add_pd;
         sub(other) = _mm512_sub_pd;

@@ -27,12 +27,15 @@ fn find() -> Option<Caches> {
         highest >= leaf && __cpuid_count(leaf, 0).eax & 31 != 0
     })?;
     // A processor has a handful of caches; the list ends with one of type 0. Types: 1 data, 2 instructions, 3 both.
-    (0..16).map(|number| __cpuid_count(leaf, number)).take_while(|cache| cache.eax & 31 != 0).find_map(|cache| {
-        let (kind, level) = (cache.eax & 31, cache.eax >> 5 & 7);
-        let (ways, partitions, line) = ((cache.ebx >> 22) + 1, (cache.ebx >> 12 & 1023) + 1, (cache.ebx & 4095) + 1);
-        let bytes = ways as usize * partitions as usize * line as usize * (cache.ecx as usize + 1);
-        (level == 2 && kind != 2 && bytes > 0).then_some(Caches { l2: bytes })
-    })
+    (0..16).map(|number| __cpuid_count(leaf, number)).take_while(|cache| cache.eax & 31 != 0).find_map(
+        |cache| {
+            let (kind, level) = (cache.eax & 31, cache.eax >> 5 & 7);
+            let (ways, partitions, line) =
+                ((cache.ebx >> 22) + 1, (cache.ebx >> 12 & 1023) + 1, (cache.ebx & 4095) + 1);
+            let bytes = ways as usize * partitions as usize * line as usize * (cache.ecx as usize + 1);
+            (level == 2 && kind != 2 && bytes > 0).then_some(Caches { l2: bytes })
+        },
+    )
 }
 
 /// By what Linux tells of the first CPU.

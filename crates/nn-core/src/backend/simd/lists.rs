@@ -203,7 +203,8 @@ fn tile_transposed(rows: &[&[u8]; TILE], first: usize, to: &mut [u8]) {
         use std::arch::x86_64::{_mm_loadu_si128, _mm_storeu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8};
         // SAFETY: SSE2 is part of x86-64; the lengths were just checked.
         unsafe {
-            let mut v: [_; TILE] = std::array::from_fn(|r| _mm_loadu_si128(rows[r].as_ptr().add(first).cast()));
+            let mut v: [_; TILE] =
+                std::array::from_fn(|r| _mm_loadu_si128(rows[r].as_ptr().add(first).cast()));
             // Each round interleaves register i with i + 8, which rotates the eight bits of (row, column) by one; four make the
             // columns rows.
             for _ in 0..4 {
@@ -287,7 +288,10 @@ mod x86 {
             };
             let (va, vb, places) = (load(a), load(b), load(&PLACES));
             let masks = |v: [__m512i; 2]| {
-                [_mm512_test_epi8_mask(v[0], v[0]) & counted[0], _mm512_test_epi8_mask(v[1], v[1]) & counted[1]]
+                [
+                    _mm512_test_epi8_mask(v[0], v[0]) & counted[0],
+                    _mm512_test_epi8_mask(v[1], v[1]) & counted[1],
+                ]
             };
             let (ma, mb) = (masks(va), masks(vb));
             let both = [ma[0] & mb[0], ma[1] & mb[1]];

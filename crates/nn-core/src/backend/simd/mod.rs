@@ -16,6 +16,7 @@ mod gemv;
 mod isa;
 mod lists;
 mod math;
+mod narrow;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
@@ -32,6 +33,7 @@ pub use self::peak::Peak;
 
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product};
+use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
 use self::pack::{Source, Widen};
 use self::pairs::{PairOuter, PairProduct, block_columns};
 use self::softmax::{CrossEntropy, Softmax};
@@ -261,6 +263,13 @@ macro_rules! backend {
                     }
                     _ => {}
                 }
+                if let InputRef::Dense(rows) = x
+                    && let Some(x) = rows.view()
+                    && (1..=MAX_NARROW).contains(&delta.cols())
+                    && x.cols() > MAX_NARROW
+                {
+                    return self.run(NarrowOuter { alpha: 1.0, x, delta, dw });
+                }
                 self.with_numbers(x, scratch, |a, scratch| {
                     let (one, k, finish) = (1.0, delta.rows(), Finish::Nothing);
                     let (ta, tb) = (Trans::Yes, Trans::No);
@@ -285,6 +294,9 @@ macro_rules! backend {
                     delta.rows(),
                     delta.cols()
                 );
+                if (1..=MAX_NARROW).contains(&dy.cols()) {
+                    return self.run(NarrowBackpropagate { dy, w, f, output, delta });
+                }
                 let gemm = reference::fits(Gemm::new(1.0, dy, Trans::No, w, Trans::Yes, 0.0, delta));
                 self.run(Product::new(gemm, Finish::Slope(f, output), scratch));
             }

@@ -19,6 +19,7 @@ impl Vector for F32x4 {
     type Strip = [[Self; 16]; 1];
     type Pair = [[Self; 8]; 2];
     const LANES: usize = 4;
+    const MANY_REGISTERS: bool = true;
 
     super::vector::memory!(f32, vdupq_n_f32, vld1q_f32, vst1q_f32);
     super::vector::lanewise! {
@@ -72,6 +73,7 @@ impl Vector for F64x2 {
     type Strip = [[Self; 16]; 1];
     type Pair = [[Self; 8]; 2];
     const LANES: usize = 2;
+    const MANY_REGISTERS: bool = true;
 
     super::vector::memory!(f64, vdupq_n_f64, vld1q_f64, vst1q_f64);
     super::vector::lanewise! {

@@ -182,8 +182,14 @@ fn gather_panel<V: Vector>(
     let (width, part) = (block_columns::<V::T>(), V::Pair::COLS * V::LANES);
     let (heads, stream) = lists.of_panel(p);
     assert!(values.len() > u8::MAX as usize, "a value for every byte");
-    assert!(target.rows() == lists.lines() && target.cols() == width && target.is_plain(), "lines of the target");
-    assert!(panel.height > 0 && (panel.height - 1) * panel.stride + width <= panel.rows.len(), "rows of the panel");
+    assert!(
+        target.rows() == lists.lines() && target.cols() == width && target.is_plain(),
+        "lines of the target"
+    );
+    assert!(
+        panel.height > 0 && (panel.height - 1) * panel.stride + width <= panel.rows.len(),
+        "rows of the panel"
+    );
     assert!(width.is_multiple_of(part) && panel.height <= lists.panel(), "panel");
     let mut nowhere = [V::T::default(); MAX_BLOCK];
     let (stride, start) = (target.stride(), target.as_mut_slice().as_mut_ptr());
@@ -202,7 +208,16 @@ fn gather_panel<V: Vector>(
                     start.add(a * stride + c),
                     b.map_or(nowhere.as_mut_ptr(), |b| start.add(b * stride)).add(c),
                 ];
-                gather::<V>(on, head, lists_of_pair, values.as_ptr(), panel.rows.as_ptr().add(c), panel.stride, to, fresh);
+                gather::<V>(
+                    on,
+                    head,
+                    lists_of_pair,
+                    values.as_ptr(),
+                    panel.rows.as_ptr().add(c),
+                    panel.stride,
+                    to,
+                    fresh,
+                );
                 lists_of_pair = lists_of_pair.add(head.len());
             }
         }

@@ -36,6 +36,7 @@ impl<T: Element, const L: usize, const M: usize, const N: usize, const S: usize>
     type Strip = [[Self; S]; 1];
     type Pair = [[Self; 4]; 2];
     const LANES: usize = L;
+    const MANY_REGISTERS: bool = false;
 
     #[inline(always)]
     unsafe fn splat(x: T) -> Self {

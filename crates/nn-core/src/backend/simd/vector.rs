@@ -34,6 +34,25 @@ macro_rules! memory {
     };
 }
 
+/// `load_first` and `store_first` by masks of AVX-512.
+macro_rules! masked {
+    ($t:ty, $mask:ty, $load:ident, $store:ident) => {
+        #[inline(always)]
+        unsafe fn load_first(p: *const $t, len: usize, fill: Self) -> Self {
+            debug_assert!(len <= Self::LANES);
+            // SAFETY: lanes that the mask leaves out are not read; the caller promises the others, and the instructions.
+            Self(unsafe { $load(fill.0, ((1u32 << len) - 1) as $mask, p) })
+        }
+
+        #[inline(always)]
+        unsafe fn store_first(self, p: *mut $t, len: usize) {
+            debug_assert!(len <= Self::LANES);
+            // SAFETY: lanes that the mask leaves out are not written; the caller promises the others.
+            unsafe { $store(p, ((1u32 << len) - 1) as $mask, self.0) }
+        }
+    };
+}
+
 /// Methods of a [`Vector`] by one instruction each, whose operands are in the same order.
 macro_rules! lanewise {
     ($($name:ident($($operand:ident),*) = $instruction:ident;)*) => {$(
@@ -46,7 +65,7 @@ macro_rules! lanewise {
 }
 
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(unused_imports))]
-pub(super) use {lanewise, memory};
+pub(super) use {lanewise, masked, memory};
 
 /// A register full of numbers.
 ///
@@ -68,6 +87,9 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
     /// Numbers in a vector; at most [`MAX_LANES`].
     const LANES: usize;
 
+    /// Whether there are 32 registers, not 16.
+    const MANY_REGISTERS: bool;
+
     /// `x` in every lane.
     ///
     /// # Safety
@@ -85,6 +107,35 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
     /// # Safety
     /// `LANES` numbers must be writable at `p`.
     unsafe fn store(self, p: *mut Self::T);
+
+    /// The first `len` numbers from `p` on, and those of `fill` in the other lanes.
+    ///
+    /// # Safety
+    /// The CPU must have this vector's instructions, and `len` numbers must be readable at `p`, at most `LANES`.
+    #[inline(always)]
+    unsafe fn load_first(p: *const Self::T, len: usize, fill: Self) -> Self {
+        let mut lanes = [Self::T::default(); MAX_LANES];
+        // SAFETY: `fill` exists, so the CPU has the instructions; there is room for the lanes, and the caller promises the rest.
+        unsafe {
+            fill.store(lanes.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), len);
+            Self::load(lanes.as_ptr())
+        }
+    }
+
+    /// Writes the first `len` lanes from `p` on.
+    ///
+    /// # Safety
+    /// `len` numbers must be writable at `p`, at most `LANES`.
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut Self::T, len: usize) {
+        let mut lanes = [Self::T::default(); MAX_LANES];
+        // SAFETY: there is room for the lanes; the caller promises the rest.
+        unsafe {
+            self.store(lanes.as_mut_ptr());
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), p, len);
+        }
+    }
 
     /// self + other
     fn add(self, other: Self) -> Self;
@@ -204,9 +255,8 @@ impl<V: Vector> On<V> {
         if x.len() >= V::LANES {
             return self.load(x);
         }
-        let mut lanes = [fill; MAX_LANES];
-        lanes[..x.len()].copy_from_slice(x);
-        self.load(&lanes)
+        // SAFETY: `self` proves that the CPU has the instructions; the slice was just measured.
+        unsafe { V::load_first(x.as_ptr(), x.len(), self.splat(fill)) }
     }
 
     /// Writes as many lanes as the slice is long, at most `LANES`.
@@ -215,9 +265,8 @@ impl<V: Vector> On<V> {
         if x.len() >= V::LANES {
             return self.store(v, x);
         }
-        let lanes = self.lanes(v);
-        let len = x.len();
-        x.copy_from_slice(&lanes[..len]);
+        // SAFETY: the slice was just measured.
+        unsafe { v.store_first(x.as_mut_ptr(), x.len()) }
     }
 
     /// The lanes as an array, of which the first `LANES` count.
