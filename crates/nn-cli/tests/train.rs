@@ -300,6 +300,23 @@ fn a_blas_that_is_not_there_says_what_was_looked_for() -> TestResult {
 }
 
 #[test]
+fn pinned_threads_change_no_figure_and_too_many_are_an_error() -> TestResult {
+    let small = Small::new()?;
+    let (free, pinned) = (small.json(&["--threads", "1"])?, small.json(&["--threads", "1", "--pin"])?);
+    assert_eq!((&free["config"]["pin"], &pinned["config"]["pin"]), (&false.into(), &true.into()));
+    assert_eq!(free["history"], pinned["history"]);
+    // More than any machine that runs this has, and refused before one is started.
+    let data = small.path("data");
+    let run = nn(&small.args(&["--threads", "100000", "--pin"], &data))?;
+    assert_refused(
+        &run,
+        &["pin: found 100000 threads", "expected no more threads than cores"],
+        "too many threads",
+    );
+    Ok(())
+}
+
+#[test]
 fn of_shuffle_and_no_shuffle_the_last_one_counts() -> TestResult {
     let small = Small::new()?;
     let shuffle =

@@ -70,6 +70,9 @@ pub(crate) struct TrainArgs {
     /// How many threads compute [default: one per processor that this process may use]
     #[arg(long, value_name = "N", help_heading = "Computation")]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Hold each thread on a core of its own: faster where nothing else wants the cores
+    #[arg(long, help_heading = "Computation")]
+    pub(crate) pin: bool,
     /// The type of all numbers
     #[arg(long, value_enum, default_value_t = DType::F32, help_heading = "Computation")]
     pub(crate) dtype: DType,

@@ -124,7 +124,7 @@ impl<T: Scalar> Setup<T> {
     /// A network of its own for each measurement, all with the same first weights.
     pub(super) fn network(&self, candidate: &Candidate<T>) -> Result<Network<T>, Failure> {
         let backend = candidate.backend.clone();
-        let options = SessionOptions { backend, threads: self.threads, seed: SEED };
+        let options = SessionOptions { backend, threads: self.threads, seed: SEED, pin: false };
         model::build(&self.network, self.data.train.images.pixels(), self.data.class_count(), options)
     }
 

@@ -39,7 +39,8 @@ pub(crate) fn run(args: GraphArgs, screen: &mut Screen) -> Result<(), Failure> {
         ));
     }
     let data = load(&data)?;
-    let options = SessionOptions { backend: Choice::default().open::<f32>()?, threads: 1, seed: 0 };
+    let options =
+        SessionOptions { backend: Choice::default().open::<f32>()?, threads: 1, seed: 0, pin: false };
     let network = model::build(&config, data.train.images.pixels(), data.class_count(), options)?;
     if format == Format::Tensorboard {
         let Some(dir) = out else {

@@ -85,6 +85,7 @@ pub(crate) struct TrainConfig {
     pub(crate) backend: Choice,
     pub(crate) input: Input,
     pub(crate) threads: NonZeroUsize,
+    pub(crate) pin: bool,
     pub(crate) dtype: DType,
     pub(crate) callbacks: CallbackArgs,
     pub(crate) json: Option<PathBuf>,
@@ -144,6 +145,7 @@ impl TrainConfig {
             backend: Choice { kind: args.backend, blas: args.blas, ..Choice::default() },
             input: args.input,
             threads: args.threads.unwrap_or_else(available),
+            pin: args.pin,
             dtype: args.dtype,
             callbacks,
             json: args.json,
@@ -190,6 +192,7 @@ impl TrainConfig {
             "blas": self.backend.blas,
             "input": self.input,
             "threads": self.threads,
+            "pin": self.pin,
             "dtype": self.dtype,
             "early_stopping": self.callbacks.early_stopping,
             "reduce_on_plateau": self.callbacks.reduce_on_plateau.map(|plateau| {

@@ -57,7 +57,8 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     let backend = config.backend.open::<T>()?;
     let data = load(&config.data)?;
     let inputs = Inputs::<T>::new(&data, config, &*backend)?;
-    let options = SessionOptions { backend, threads: config.threads.get(), seed: config.fit.seed };
+    let options =
+        SessionOptions { backend, threads: config.threads.get(), seed: config.fit.seed, pin: config.pin };
     let kept = config.kept(inputs.train()?.rows());
     let (pixels, classes) = (data.train.images.pixels(), data.class_count());
     let (mut network, resumed) = match &config.callbacks.resume {

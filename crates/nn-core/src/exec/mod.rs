@@ -34,6 +34,8 @@ mod store;
 mod value;
 mod view;
 
+#[doc(hidden)] // For the benchmark `fork_join`; no part of the interface.
+pub use pool::Team;
 pub use session::{Outputs, Session, SessionOptions};
 pub use value::{Feed, Tensor};
 pub use view::{CommitView, Explained, Origin, StageView, StepView, SumView, ValueView, explain};

@@ -1,9 +1,26 @@
 //! The executor's threads: started once, owned by the session.
+//!
+//! ```text
+//! Pool ──→ lend::Team ──→ share: who takes which item       one atomic operation for each item
+//!    └ a Worker for       wait: spin, yield, sleep          no system call while the threads are awake
+//!      each thread        pin: threads to cores             on request
+//! ```
+//!
+//! A mini-batch step is some ten fork-joins long and takes a tenth of a millisecond. So threads that wait for work look at
+//! a counter in their own cache before they sleep, and nobody waits for a thread that has not begun.
 
-use std::sync::Mutex;
+mod lend;
+mod pin;
+mod share;
+#[cfg(test)]
+mod tests;
+mod wait;
 
+use std::sync::{Mutex, TryLockError};
+
+pub use self::lend::Team;
 use crate::matrix::{AlignedBuf, Scratch};
-use crate::{Error, Result, Scalar};
+use crate::{Result, Scalar};
 
 /// What one thread works with: the buffers of the shard at hand, and scratch memory for kernels.
 #[derive(Debug)]
@@ -36,64 +53,65 @@ impl<T: Scalar> Worker<T> {
     }
 }
 
-/// A fixed number of threads, each with its [`Worker`]. With one thread, everything runs on the caller's.
+/// A fixed number of threads, each with its [`Worker`]. The caller's is one of them; with one thread, it is the only one.
 #[derive(Debug)]
 pub(super) struct Pool<T> {
-    threads: Option<rayon_core::ThreadPool>,
-    /// One per thread; the last is the caller's.
+    team: Team,
+    /// One for each thread, of which the caller's is the first.
     workers: Vec<Mutex<Worker<T>>>,
 }
 
 impl<T: Scalar> Pool<T> {
     /// A pool of `threads` threads.
+    ///
+    /// # Errors
+    /// If there is none, or one can't be started.
     pub(super) fn new(threads: usize) -> Result<Self> {
-        if threads == 0 {
-            return Err(Error::invalid("threads: expected 1 or more, found 0"));
-        }
-        let pool = (threads > 1)
-            .then(|| {
-                rayon_core::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .thread_name(|i| format!("nn-{i}"))
-                    .build()
-            })
-            .transpose()
-            .map_err(|e| Error::unavailable(format_args!("threads: {threads} could not be started: {e}")))?;
-        let workers = if threads > 1 { threads + 1 } else { 1 };
-        Ok(Self { threads: pool, workers: (0..workers).map(|_| Mutex::default()).collect() })
+        Ok(Self::of(Team::new(threads)?))
+    }
+
+    /// The same, with thread `i` held on the `i`-th core that the calling thread may use. The calling thread is the
+    /// first of them, and stays there.
+    ///
+    /// # Errors
+    /// Those of [`Pool::new`], if there are fewer cores than threads, and if the system does not hold a thread on a core.
+    pub(super) fn pinned(threads: usize) -> Result<Self> {
+        Ok(Self::of(Team::pinned(threads)?))
+    }
+
+    fn of(team: Team) -> Self {
+        Self { workers: (0..team.threads()).map(|_| Mutex::default()).collect(), team }
     }
 
     /// How many threads compute.
     pub(super) fn threads(&self) -> usize {
-        self.threads.as_ref().map_or(1, rayon_core::ThreadPool::current_num_threads)
+        self.team.threads()
     }
 
     /// Calls `body` on each item, spread over the threads when there is more than one item. Returns when all are done.
+    /// An item of the same index among as many goes to the same thread each time, unless that thread comes late.
+    ///
+    /// From within a `body`, everything runs on the current thread.
+    ///
+    /// # Panics
+    /// If a `body` does, with what the first one said, when no thread works for this call any more.
     pub(super) fn for_each<I: Send>(&self, items: &mut [I], body: &(impl Fn(&mut I, &mut Worker<T>) + Sync)) {
-        match (&self.threads, items.len()) {
-            (Some(threads), 2..) => threads.install(|| self.halve(items, body)),
-            _ => items.iter_mut().for_each(|item| self.with_worker(|worker| body(item, worker))),
-        }
+        self.team.for_each(items, &|thread, item| self.with(thread, |worker| body(item, worker)));
     }
 
-    fn halve<I: Send>(&self, items: &mut [I], body: &(impl Fn(&mut I, &mut Worker<T>) + Sync)) {
-        match items {
-            [] => {}
-            [item] => self.with_worker(|worker| body(item, worker)),
-            _ => {
-                let (left, right) = items.split_at_mut(items.len() / 2);
-                rayon_core::join(|| self.halve(left, body), || self.halve(right, body));
-            }
-        }
-    }
-
-    /// Calls `body` with the current thread's worker.
+    /// Calls `body` with the worker of the caller's thread.
     pub(super) fn with_worker<R>(&self, body: impl FnOnce(&mut Worker<T>) -> R) -> R {
-        let own = rayon_core::current_thread_index()
-            .filter(|&i| self.threads.is_some() && i + 1 < self.workers.len());
-        let worker = &self.workers[own.unwrap_or(self.workers.len() - 1)];
-        // A poisoned worker only means that a kernel panicked before; its buffers hold nothing that outlives a shard.
-        let mut guard = worker.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        body(&mut guard)
+        self.with(0, body)
+    }
+
+    /// Calls `body` with a worker: the thread's own, whose lock nobody contends for, except within another `body`. That
+    /// one gets a new worker, because the thread's own is lent already.
+    fn with<R>(&self, thread: usize, body: impl FnOnce(&mut Worker<T>) -> R) -> R {
+        match self.workers[thread].try_lock() {
+            Ok(mut worker) => body(&mut worker),
+            // Poisoned only means that a kernel panicked before; a worker's buffers hold nothing that outlives a shard.
+            Err(TryLockError::Poisoned(worker)) => body(&mut worker.into_inner()),
+            Err(TryLockError::WouldBlock) => body(&mut Worker::default()),
+        }
     }
 }

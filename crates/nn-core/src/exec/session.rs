@@ -22,13 +22,20 @@ pub struct SessionOptions<T> {
     /// What the variables' first values and random nodes are drawn from, unless the graph has a seed of its own
     /// ([`Graph::set_seed`]).
     pub seed: u64,
+    /// Whether thread `i` is held on the `i`-th core that the process may use, so that its data stay in that core's caches
+    /// and two threads never share a core. Of use where nothing else wants the cores; where something does, a held thread
+    /// can't make way.
+    ///
+    /// The thread that makes the session is the first of them: it should also be the one that runs it, it stays on its core
+    /// when the session is gone, and threads that it starts afterwards are held there, too.
+    pub pin: bool,
 }
 
 impl<T: Scalar> SessionOptions<T> {
-    /// The given backend, one thread for each processor that this process may use, seed 0.
+    /// The given backend, one thread for each processor that this process may use, seed 0, no thread held on a core.
     pub fn new(backend: Arc<dyn Backend<T>>) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { backend, threads, seed: 0 }
+        Self { backend, threads, seed: 0, pin: false }
     }
 }
 
@@ -82,9 +89,10 @@ impl<T: Scalar> Session<T> {
     /// A session over `graph`, with every variable at its initial value.
     ///
     /// # Errors
-    /// If the threads can't be started, or an initialiser does not fit its variable.
+    /// If the threads can't be started, or held on cores where that was asked for, or an initialiser does not fit its
+    /// variable.
     pub fn new(graph: Graph, options: SessionOptions<T>) -> Result<Self> {
-        let pool = Pool::new(options.threads)?;
+        let pool = if options.pin { Pool::pinned(options.threads)? } else { Pool::new(options.threads)? };
         let seed = graph.seed().unwrap_or(options.seed);
         let mut vars = Vec::with_capacity(graph.variables().len());
         for number in 0..graph.variables().len() {

@@ -3,7 +3,7 @@
 //! What a library is, which version, which kernel it chose and how many threads it uses is asked of the library itself
 //! and never assumed. One that can't be had is an error that says what was looked for; nothing takes its place.
 //!
-//! One of the two places where `unsafe` is allowed: calling foreign functions is what this module is for.
+//! One of the three places where `unsafe` is allowed: calling foreign functions is what this module is for.
 #![allow(unsafe_code)] // Calls into C; each block says why it is sound.
 
 mod library;

@@ -2,7 +2,7 @@
 //!
 //! Every algorithm is a `Kernel`, generic over the vector; [`Simd`] is the proof that an instruction
 //! set is there, and hands each kernel to a shell that has it switched on.
-// One of the two islands of unsafe code: vector instructions, and loads whose bounds were checked before.
+// One of the three islands of unsafe code: vector instructions, and loads whose bounds were checked before.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
