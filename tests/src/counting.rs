@@ -45,12 +45,13 @@ impl Backend<f64> for Counting {
 
     fn accumulate_weights(
         &self,
+        alpha: T,
         x: InputRef<'_, f64>,
         delta: MatRef<'_, f64>,
         dw: MatMut<'_, f64>,
         scratch: &mut Scratch<f64>,
     ) {
-        self.count().accumulate_weights(x, delta, dw, scratch);
+        self.count().accumulate_weights(alpha, x, delta, dw, scratch);
     }
 
     fn backpropagate(

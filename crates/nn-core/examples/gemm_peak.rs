@@ -128,7 +128,13 @@ where
             );
             let seconds = best(flops, || {
                 let delta = MatRef::new(&delta, ROWS, UNITS)?;
-                simd.accumulate_weights(x, delta, MatMut::new(&mut dw, PIXELS, UNITS)?, &mut scratch);
+                simd.accumulate_weights(
+                    T::one(),
+                    x,
+                    delta,
+                    MatMut::new(&mut dw, PIXELS, UNITS)?,
+                    &mut scratch,
+                );
                 Ok(())
             })?;
             report(&format!("dW1 += Xᵀ·δ {form} {percent} %"), (ROWS, UNITS, PIXELS), flops, seconds, peak);

@@ -136,7 +136,7 @@ fn check_accumulate_weights<T: Scalar>(
         .collect();
     for (form, x) in data.forms(selection) {
         let mut dw = Stored::guarded(k, units, 3, |p, j| before[p * units + j]);
-        backend.accumulate_weights(x, delta.view(), dw.view_mut(), scratch);
+        backend.accumulate_weights(T::one(), x, delta.view(), dw.view_mut(), scratch);
         let before = |p: usize, j: usize| before[p * units + j].wide();
         let context = format!("accumulate_weights {form} {selection:?}x{k}x{units}");
         dw.assert_close(
@@ -198,6 +198,6 @@ pub(super) fn check_empty_batch<T: Scalar>(backend: &dyn Backend<T>, scratch: &m
     y.assert_guards("affine of no rows");
     let delta = MatRef::new(&[], 0, 2).expect("no rows need no elements");
     let mut dw = Stored::guarded(3, 2, 1, |_, _| T::one());
-    backend.accumulate_weights(InputRef::dense(none), delta, dw.view_mut(), scratch);
+    backend.accumulate_weights(T::one(), InputRef::dense(none), delta, dw.view_mut(), scratch);
     dw.assert_close("accumulate_weights of no rows", |_, _| 1.0, |_, _| 0.0);
 }

@@ -132,20 +132,21 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
         }
     }
 
-    /// dW ← dW + Xᵀ · δ. X: \[m, k\] in any input form, δ: \[m, n\], dW: \[k, n\].
+    /// dW ← dW + α Xᵀ · δ. X: \[m, k\] in any input form, δ: \[m, n\], dW: \[k, n\]. With α = −rate, gradient descent on W itself.
     fn accumulate_weights(
         &self,
+        alpha: T,
         x: InputRef<'_, T>,
         delta: MatRef<'_, T>,
         mut dw: MatMut<'_, T>,
         scratch: &mut Scratch<T>,
     ) {
         match &x {
-            InputRef::Sparse(rows) => reference::sparse_outer(rows, delta, dw),
+            InputRef::Sparse(rows) => reference::sparse_outer(alpha, rows, delta, dw),
             _ => with_dense(x, scratch, |x, scratch| {
                 self.gemm(
                     reference::fits(Gemm::new(
-                        T::one(),
+                        alpha,
                         x,
                         Trans::Yes,
                         delta,

@@ -72,12 +72,12 @@ pub fn sparse_product<T: Scalar>(x: &CsrRef<'_, T>, w: MatRef<'_, T>, mut y: Mat
     }
 }
 
-/// dW ← dW + Xᵀ · δ for sparse rows X: \[m, k\], δ: \[m, n\].
-pub fn sparse_outer<T: Scalar>(x: &CsrRef<'_, T>, delta: MatRef<'_, T>, mut dw: MatMut<'_, T>) {
+/// dW ← dW + α Xᵀ · δ for sparse rows X: \[m, k\], δ: \[m, n\].
+pub fn sparse_outer<T: Scalar>(alpha: T, x: &CsrRef<'_, T>, delta: MatRef<'_, T>, mut dw: MatMut<'_, T>) {
     for i in 0..delta.rows() {
         let (columns, values) = x.row(i);
         for (&p, &v) in columns.iter().zip(values) {
-            axpy(v, delta.row(i), dw.row(p as usize));
+            axpy(alpha * v, delta.row(i), dw.row(p as usize));
         }
     }
 }

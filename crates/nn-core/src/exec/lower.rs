@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::analysis::{Analysis, When, is_source};
+use super::descend::descend_in_place;
 use super::fusion::{Form, Fusion};
 use super::memory::share_slots;
 use super::passes::Passes;
@@ -17,16 +18,22 @@ use crate::graph::{Graph, Node, Op, Spread, Symbol, VarId};
 use crate::ops::Binary;
 
 /// Compiles `fetches` for the given feeds (the placeholders, in the order in which their values will come) and the
-/// number of rows of each symbol; matrices may be in blocks of `block` columns.
+/// number of rows of each symbol; matrices may be in blocks of `block` columns, and
+/// kernels get `shard_rows` rows at a time.
 pub(super) fn lower(
     graph: &Graph,
     fetches: &[Node],
     feeds: &[Node],
     rows: &dyn Fn(Symbol) -> Option<usize>,
     block: Option<usize>,
+    shard_rows: usize,
 ) -> Result<Program> {
     let analysis = Analysis::new(graph, fetches);
     let mut lower = written(graph, &analysis, fetches, feeds, rows, block)?;
+    let symbols: Vec<_> = lower.program.stages.iter().map(|stage| stage.symbol).collect();
+    descend_in_place(&mut lower.program, |stage| {
+        symbols[stage].and_then(rows).is_some_and(|rows| rows <= shard_rows)
+    });
     share_slots(&mut lower.program, &lower.slots);
     Ok(lower.program)
 }

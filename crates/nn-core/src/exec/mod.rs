@@ -15,6 +15,7 @@
 //! [`explain`] tells all of this of a set of fetches, for people and pictures.
 
 mod analysis;
+mod descend;
 mod elementwise;
 mod fusion;
 mod layout;
@@ -33,6 +34,7 @@ mod session;
 mod store;
 mod value;
 mod view;
+mod wide;
 
 #[doc(hidden)] // For the benchmark `fork_join`; no part of the interface.
 pub use pool::Team;

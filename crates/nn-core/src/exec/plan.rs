@@ -5,11 +5,12 @@ use std::mem::take;
 use smallvec::SmallVec;
 
 use super::elementwise::{self, Arrays, Elementwise, MAX_OUTPUTS};
-use super::pool::Pool;
+use super::pool::{Pool, Worker};
 use super::program::{Extent, Fetched, Instr, Kernel, Operand, Place, Program, Stage};
 use super::run::execute;
 use super::store::{OnceStore, ShardStore, Shared};
 use super::value::{Feed, Variable};
+use super::wide::Wide;
 use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
 use crate::graph::{Symbol, VarId};
@@ -77,7 +78,7 @@ impl<T> Copy for With<'_, T> {}
 
 impl<'a, T> With<'a, T> {
     /// What every instruction can read.
-    fn shared(
+    pub(super) fn shared(
         &self,
         vars: &'a [Variable<T>],
         constants: &'a [AlignedBuf<T>],
@@ -96,6 +97,8 @@ pub(super) struct Plan<T> {
     /// The lanes of each symbol's batch axis.
     axes: Vec<(Symbol, Vec<Lane<T>>)>,
     once: Buffers<T>,
+    /// The values of a shard that all threads work on.
+    slots: Worker<T>,
     constants: Vec<AlignedBuf<T>>,
     pub(super) outputs: Vec<FetchBuf<T>>,
 }
@@ -135,7 +138,16 @@ impl<T: Scalar> Plan<T> {
             })
             .collect();
         let outputs = program.fetched.iter().map(FetchBuf::new).collect();
-        Self { block_cols: program.block_cols, program, shard_rows, axes, once, constants, outputs }
+        Self {
+            block_cols: program.block_cols,
+            program,
+            shard_rows,
+            axes,
+            once,
+            slots: Worker::default(),
+            constants,
+            outputs,
+        }
     }
 
     /// The classes that fed labels must lie in: (feed, number of classes).
@@ -231,33 +243,48 @@ impl<T: Scalar> Plan<T> {
         number: usize,
         stage: &Stage,
         with: With<'_, T>,
-        vars: &[Variable<T>],
+        vars: &mut [Variable<T>],
     ) {
         let Some((_, lanes)) = self.axes.iter_mut().find(|(symbol, _)| stage.symbol == Some(*symbol)) else {
             return;
         };
-        let shared = with.shared(vars, &self.constants, self.block_cols);
         let (once, shard_rows) = (&self.once, self.shard_rows);
-        with.pool.for_each(lanes, &|lane: &mut Lane<T>, worker| {
-            let rows = shard_rows.min(lane.rows);
+        // Room for a row more, as blocks of columns have it.
+        let reserve = |worker: &mut Worker<T>, rows: usize| {
             worker.reserve(
-                // Room for a row more, as blocks of columns have it.
                 program.slots.floats.iter().map(|cols| cols * (rows + 1)),
                 program.slots.ints.iter().map(|cols| cols * rows),
             );
+        };
+        let own_sums = |lane: &mut Lane<T>, zero: &dyn Fn(&mut AlignedBuf<T>)| {
             for (sum, spec) in lane.sums.iter_mut().zip(&program.sums) {
                 if spec.stage == number {
-                    sum.fill(T::zero());
+                    zero(sum);
                 }
             }
-            for first in (0..lane.rows).step_by(shard_rows) {
-                let rows = shard_rows.min(lane.rows - first);
-                let mut store = ShardStore { shared: &shared, once, worker, lane, first, rows };
-                for instr in &stage.per_shard {
-                    execute(instr, shared.backend, &mut store);
-                }
+        };
+        if lanes.len() * 2 <= with.pool.threads() || lanes.len() == 1 {
+            let (slots, block_cols) = (&mut self.slots, self.block_cols);
+            let mut wide = Wide { pool: with.pool, slots, shard_rows, block_cols };
+            for lane in lanes.iter_mut() {
+                reserve(wide.slots, shard_rows.min(lane.rows));
+                own_sums(lane, &|sum| with.pool.zero(sum));
+                wide.run(stage, lane, once, vars, &self.constants, with);
             }
-        });
+        } else {
+            let shared = with.shared(vars, &self.constants, self.block_cols);
+            with.pool.for_each(lanes, &|lane: &mut Lane<T>, worker| {
+                reserve(worker, shard_rows.min(lane.rows));
+                own_sums(lane, &|sum| sum.fill(T::zero()));
+                for first in (0..lane.rows).step_by(shard_rows) {
+                    let rows = shard_rows.min(lane.rows - first);
+                    let mut store = ShardStore { shared: &shared, once, worker, lane, first, rows };
+                    for instr in &stage.per_shard {
+                        execute(instr, shared.backend, &mut store);
+                    }
+                }
+            });
+        }
         for (i, spec) in program.sums.iter().enumerate().filter(|(_, spec)| spec.stage == number) {
             add_up(&mut self.once.floats[spec.into], i, lanes, with.pool);
         }

@@ -57,6 +57,8 @@ pub(super) enum Kernel {
     Backpropagate { f: Activation },
     /// x, δ → sum += xᵀ · δ
     AccumulateWeights,
+    /// x, δ, rate → w −= rate · xᵀ · δ
+    Descend,
     /// x → sum += Σ over x seen as rows of the sum's length
     AccumulateRows,
     /// x → sum += Σ of all elements

@@ -35,8 +35,9 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
         }),
         Kernel::AccumulateWeights => store.write(&outs[0], |s, out, scratch| {
             let dw = view(s, &outs[0], out);
-            backend.accumulate_weights(s.input(&ins[0]), s.matrix(&ins[1]), dw, scratch);
+            backend.accumulate_weights(T::one(), s.input(&ins[0]), s.matrix(&ins[1]), dw, scratch);
         }),
+        Kernel::Descend => unreachable!("variables are written by the plan"),
         Kernel::AccumulateRows => store.write(&outs[0], |s, out, _| {
             begin_sum(&outs[0], out);
             if ins[0].blocked {
@@ -142,7 +143,11 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
     }
 }
 
-fn view<'a, T: Scalar, S: Store<T>>(store: &S, operand: &Operand, elements: &'a mut [T]) -> MatMut<'a, T> {
+pub(super) fn view<'a, T: Scalar, S: Store<T>>(
+    store: &S,
+    operand: &Operand,
+    elements: &'a mut [T],
+) -> MatMut<'a, T> {
     let (rows, cols) = (store.extent(operand), operand.cols);
     fits(if operand.blocked {
         MatMut::blocked(elements, rows, cols, store.block_cols())

@@ -230,8 +230,9 @@ impl<T: Scalar> Session<T> {
         }
         let fed: Vec<Node> = feeds.iter().map(|(node, _)| *node).collect();
         let rows = |symbol| axes.iter().find(|(s, _)| *s == symbol).map(|(_, rows)| *rows);
-        let program = lower(&self.graph, fetches, &fed, &rows, self.backend.block_columns())?;
-        let plan = Plan::new(program, axes, self.backend.shard_rows());
+        let (block, shard_rows) = (self.backend.block_columns(), self.backend.shard_rows());
+        let program = lower(&self.graph, fetches, &fed, &rows, block, shard_rows)?;
+        let plan = Plan::new(program, axes, shard_rows);
         self.plans.push((Key { fetches: fetches.to_vec(), feeds: fed, axes: axes.to_vec() }, plan));
         Ok(self.plans.len() - 1)
     }

@@ -241,6 +241,7 @@ macro_rules! backend {
 
             fn accumulate_weights(
                 &self,
+                alpha: $t,
                 x: InputRef<'_, $t>,
                 delta: MatRef<'_, $t>,
                 dw: MatMut<'_, $t>,
@@ -257,9 +258,9 @@ macro_rules! backend {
                     dw.cols()
                 );
                 match x {
-                    InputRef::Sparse(x) => return self.run(SparseOuter { x, delta, dw, scratch }),
+                    InputRef::Sparse(x) => return self.run(SparseOuter { alpha, x, delta, dw, scratch }),
                     InputRef::SparseBytes(x) => {
-                        return self.run(PairOuter { alpha: 1.0, x, delta, dw, scratch });
+                        return self.run(PairOuter { alpha, x, delta, dw, scratch });
                     }
                     _ => {}
                 }
@@ -268,12 +269,12 @@ macro_rules! backend {
                     && (1..=MAX_NARROW).contains(&delta.cols())
                     && x.cols() > MAX_NARROW
                 {
-                    return self.run(NarrowOuter { alpha: 1.0, x, delta, dw });
+                    return self.run(NarrowOuter { alpha, x, delta, dw });
                 }
                 self.with_numbers(x, scratch, |a, scratch| {
                     let (one, k, finish) = (1.0, delta.rows(), Finish::Nothing);
                     let (ta, tb) = (Trans::Yes, Trans::No);
-                    self.run(Product { alpha: one, a, ta, b: delta, tb, beta: one, c: dw, k, finish, scratch });
+                    self.run(Product { alpha, a, ta, b: delta, tb, beta: one, c: dw, k, finish, scratch });
                 });
             }
 

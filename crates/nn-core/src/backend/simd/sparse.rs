@@ -34,8 +34,9 @@ pub(super) struct SparseProduct<'a, T> {
     pub(super) scratch: &'a mut Scratch<T>,
 }
 
-/// dW ← dW + Xᵀ · δ. X: \[m, k\], δ: \[m, n\], dW: \[k, n\].
+/// dW ← dW + α Xᵀ · δ. X: \[m, k\], δ: \[m, n\], dW: \[k, n\].
 pub(super) struct SparseOuter<'a, T> {
+    pub(super) alpha: T,
     pub(super) x: CsrRef<'a, T>,
     pub(super) delta: MatRef<'a, T>,
     pub(super) dw: MatMut<'a, T>,
@@ -178,7 +179,7 @@ impl<T: Element> Kernel<T> for SparseOuter<'_, T> {
             }
             for p0 in (0..k).step_by(SORTED) {
                 let p1 = (p0 + SORTED).min(k);
-                sorted.take_from(&mut left, p0, p1);
+                sorted.take_from(self.alpha, &mut left, p0, p1);
                 for (strip, j) in copy.chunks_exact(rows * width).zip((0..n).step_by(width)) {
                     let columns = j..(j + width).min(n);
                     let panel = Panel { rows: strip, stride: width, first: 0, height: rows };
@@ -227,7 +228,7 @@ impl<T: Element> Sorted<T> {
 
     /// Takes the entries in columns `p0 .. p1` off the front of what is left of each row. A counting sort, stable, so that
     /// the rows of a column ascend.
-    fn take_from(&mut self, left: &mut [Entries<'_, T>], p0: usize, p1: usize) {
+    fn take_from(&mut self, alpha: T, left: &mut [Entries<'_, T>], p0: usize, p1: usize) {
         self.starts.fill(0);
         for (places, _) in left.iter() {
             for &p in places.iter().take_while(|&&p| (p as usize) < p1) {
@@ -244,7 +245,7 @@ impl<T: Element> Sorted<T> {
             for (&p, &value) in places.iter().zip(values).take_while(|(p, _)| (**p as usize) < p1) {
                 let at = &mut next[p as usize - p0];
                 self.rows[*at] = i as u32;
-                self.values[*at] = value;
+                self.values[*at] = alpha * value;
                 *at += 1;
                 taken += 1;
             }

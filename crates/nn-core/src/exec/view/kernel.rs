@@ -27,6 +27,7 @@ pub(super) fn name(kernel: &Kernel) -> String {
         Kernel::InTopK { k } => return format!("in the top {k}"),
         Kernel::Load => "load rows",
         Kernel::AccumulateWeights => "accumulate weights (xᵀ·δ)",
+        Kernel::Descend => "descend (w −= rate · xᵀ·δ)",
         Kernel::AccumulateRows => "accumulate rows",
         Kernel::AccumulateAll => "accumulate all",
         Kernel::CrossEntropy { losses: true, gradient: true } => "cross-entropy + gradient",

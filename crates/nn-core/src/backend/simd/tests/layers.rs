@@ -75,7 +75,12 @@ impl Check for Sparse {
                 dw: fits(MatMut::with_stride(&mut dw, k, n, stride)),
                 scratch: &mut scratch,
             });
-            reference::sparse_outer(&rows, delta, fits(MatMut::with_stride(&mut want_dw, k, n, stride)));
+            reference::sparse_outer(
+                T::one(),
+                &rows,
+                delta,
+                fits(MatMut::with_stride(&mut want_dw, k, n, stride)),
+            );
             // δ is up to k / 5 large here.
             close(&dw, &want_dw, m.max(k), &format!("{what}: outer product"));
             let gaps =
@@ -114,7 +119,13 @@ fn weights<T: Scalar>(on: &impl Backend<T>, x: InputRef<'_, T>, delta: &[T], sta
     let n = delta.len() / x.rows();
     let mut dw = start.to_vec();
     let delta = fits(MatRef::new(delta, x.rows(), n));
-    on.accumulate_weights(x, delta, fits(MatMut::new(&mut dw, x.cols(), n)), &mut Scratch::default());
+    on.accumulate_weights(
+        T::one(),
+        x,
+        delta,
+        fits(MatMut::new(&mut dw, x.cols(), n)),
+        &mut Scratch::default(),
+    );
     dw
 }
 

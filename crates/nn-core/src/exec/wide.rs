@@ -1,0 +1,218 @@
+//! One shard on all threads: a batch so small that it is a single shard (or a few) is cut along the other axis.
+//!
+//! The large kernels are called once for each thread, on columns of what they write; each thread gets the same columns every
+//! time, so that its part of the weights stays in its own cache. No sum is cut, so the bits are those of one thread. What
+//! is small runs on the calling thread alone.
+
+use std::mem::take;
+
+use smallvec::SmallVec;
+
+use super::plan::{Buffers, Lane, With};
+use super::pool::{Pool, Worker};
+use super::program::{Instr, Kernel, Operand, Place, Stage};
+use super::run::{execute, view};
+use super::store::{ShardStore, Store, Taken};
+use super::value::Variable;
+use crate::Scalar;
+use crate::matrix::{AlignedBuf, InputRef, MatMut};
+
+/// Multiply-adds below which a kernel is not cut: some 2 µs of one core with AVX-512, four times what it costs to have
+/// the other threads begin and end.
+const MIN_WORK: usize = 128 * 1024;
+
+/// Elements below which a buffer is not zeroed by all threads: 64 KiB of `f32`, a microsecond or two.
+const MIN_ZEROED: usize = 16 * 1024;
+
+/// A part of a matrix that is written, and where it begins in the whole.
+struct Part<'a, T> {
+    first: usize,
+    matrix: MatMut<'a, T>,
+}
+
+type Parts<'a, T> = SmallVec<[Part<'a, T>; 16]>;
+
+/// Cuts a matrix in blocks into as many parts of whole blocks as there are threads, or fewer.
+fn cut_columns<T>(matrix: MatMut<'_, T>, parts: usize) -> Parts<'_, T> {
+    let (block, blocks) = (matrix.block_cols(), matrix.cols() / matrix.block_cols());
+    let parts = parts.min(blocks).max(1);
+    let mut cut = Parts::new();
+    let (mut rest, mut first) = (matrix, 0);
+    for part in 1..parts {
+        let end = blocks * part / parts * block;
+        match rest.split_at_column(end - first) {
+            Some((left, right)) => {
+                cut.push(Part { first, matrix: left });
+                (rest, first) = (right, end);
+            }
+            None => unreachable!("boundaries of blocks"),
+        }
+    }
+    cut.push(Part { first, matrix: rest });
+    cut
+}
+
+/// Cuts a plain matrix into parts of rows, whose numbers are multiples of `unit`.
+fn cut_rows<T>(matrix: MatMut<'_, T>, parts: usize, unit: usize) -> Parts<'_, T> {
+    let units = matrix.rows().div_ceil(unit.max(1));
+    let parts = parts.min(units).max(1);
+    let mut cut = Parts::new();
+    let (mut rest, mut first) = (matrix, 0);
+    for part in 1..parts {
+        let end = units * part / parts * unit;
+        let (above, below) = rest.split_at_row(end - first);
+        cut.push(Part { first, matrix: above });
+        (rest, first) = (below, end);
+    }
+    cut.push(Part { first, matrix: rest });
+    cut
+}
+
+/// What a stage's shards work with when each is spread over the threads.
+pub(super) struct Wide<'p, T> {
+    pub(super) pool: &'p Pool<T>,
+    /// The values of the shard at hand: no thread's own.
+    pub(super) slots: &'p mut Worker<T>,
+    pub(super) shard_rows: usize,
+    pub(super) block_cols: usize,
+}
+
+impl<T: Scalar> Wide<'_, T> {
+    /// Runs the instructions of `stage` on the rows of `lane`, whose sums are zero.
+    pub(super) fn run(
+        &mut self,
+        stage: &Stage,
+        lane: &mut Lane<T>,
+        once: &Buffers<T>,
+        vars: &mut [Variable<T>],
+        constants: &[AlignedBuf<T>],
+        with: With<'_, T>,
+    ) {
+        let block_cols = self.block_cols;
+        for first in (0..lane.rows).step_by(self.shard_rows.max(1)) {
+            let rows = self.shard_rows.min(lane.rows - first);
+            for instr in &stage.per_shard {
+                if let (Kernel::Descend, Place::Var(id)) = (&instr.kernel, instr.outs[0].place) {
+                    let mut weights = take(vars[id.index()].buf_mut());
+                    let shared = with.shared(vars, constants, block_cols);
+                    let store = ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows };
+                    self.pool.descend(instr, &store, &mut weights);
+                    *vars[id.index()].buf_mut() = weights;
+                } else {
+                    let shared = with.shared(vars, constants, block_cols);
+                    let mut store =
+                        ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows };
+                    self.pool.execute(instr, &mut store);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Scalar> Pool<T> {
+    /// buffer ← 0
+    pub(super) fn zero(&self, buffer: &mut AlignedBuf<T>) {
+        if buffer.len() < MIN_ZEROED {
+            return buffer.fill(T::zero());
+        }
+        let part = buffer.len().div_ceil(self.threads());
+        let mut parts: SmallVec<[&mut [T]; 16]> = buffer.chunks_mut(part).collect();
+        self.for_each(&mut parts, &|part, _| part.fill(T::zero()));
+    }
+
+    /// w ← w − rate xᵀ · δ
+    fn descend(&self, instr: &Instr, store: &ShardStore<'_, '_, T>, weights: &mut [T]) {
+        let rate = -store.floats(&instr.ins[2])[0];
+        self.accumulate(rate, instr, store, view(store, &instr.outs[0], weights));
+    }
+
+    /// dw ← dw + α xᵀ · δ
+    fn accumulate(&self, alpha: T, instr: &Instr, store: &ShardStore<'_, '_, T>, dw: MatMut<'_, T>) {
+        let (x, delta, backend) = (&instr.ins[0], store.matrix(&instr.ins[1]), store.shared.backend);
+        let parts = self.parts(store.rows() * dw.rows() * dw.cols());
+        let by_columns = !dw.is_plain();
+        let mut parts = if by_columns {
+            cut_columns(dw, parts)
+        } else if is_fed(x) {
+            cut_rows(dw, 1, 1)
+        } else {
+            let block = store.matrix(x).block_cols();
+            let unit = if block < dw.rows() { block } else { 1 };
+            cut_rows(dw, parts, unit)
+        };
+        self.for_each(&mut parts, &|part, worker| {
+            let (first, dw) = (part.first, part.matrix.reborrow());
+            if by_columns {
+                let delta = delta.columns(first, dw.cols());
+                backend.accumulate_weights(alpha, store.input(x), delta, dw, &mut worker.scratch);
+            } else if is_fed(x) {
+                backend.accumulate_weights(alpha, store.input(x), delta, dw, &mut worker.scratch);
+            } else {
+                let x = InputRef::dense(store.matrix(x).columns(first, dw.rows()));
+                backend.accumulate_weights(alpha, x, delta, dw, &mut worker.scratch);
+            }
+        });
+    }
+
+    /// Into how many parts to cut so much work.
+    fn parts(&self, multiply_adds: usize) -> usize {
+        if multiply_adds < MIN_WORK { 1 } else { self.threads() }
+    }
+
+    /// Runs an instruction, on all threads if it is large.
+    fn execute(&self, instr: &Instr, store: &mut ShardStore<'_, '_, T>) {
+        let backend = store.shared.backend;
+        let mut out = match instr.kernel {
+            Kernel::Affine { .. } | Kernel::Backpropagate { .. } | Kernel::AccumulateWeights => {
+                Taken::new(store, &instr.outs[0])
+            }
+            _ => return execute(instr, backend, store),
+        };
+        let to = view(&*store, &instr.outs[0], out.elements());
+        let (ins, store_ref) = (instr.ins.as_slice(), &*store);
+        match instr.kernel {
+            Kernel::Affine { f, bias } => {
+                let w = store_ref.matrix(&ins[1]);
+                let bias = bias.then(|| store_ref.floats(&ins[2]));
+                let parts = self.parts(to.rows() * w.rows() * w.cols());
+                let by_columns = !to.is_plain();
+                let mut parts = if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, 1) };
+                self.for_each(&mut parts, &|part, worker| {
+                    let (first, y) = (part.first, part.matrix.reborrow());
+                    let x = store_ref.input(&ins[0]);
+                    if by_columns {
+                        let bias = bias.map(|bias| &bias[first..first + y.cols()]);
+                        backend.affine(x, w.columns(first, y.cols()), bias, f, y, &mut worker.scratch);
+                    } else {
+                        backend.affine(x.slice(first, y.rows()), w, bias, f, y, &mut worker.scratch);
+                    }
+                });
+            }
+            Kernel::Backpropagate { f } => {
+                let (dy, w, y) =
+                    (store_ref.matrix(&ins[0]), store_ref.matrix(&ins[1]), store_ref.matrix(&ins[2]));
+                let parts = self.parts(to.rows() * w.rows() * w.cols());
+                let by_columns = !to.is_plain();
+                let mut parts = if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, 1) };
+                self.for_each(&mut parts, &|part, worker| {
+                    let (first, delta) = (part.first, part.matrix.reborrow());
+                    if by_columns {
+                        let (w, y) = (w.row_range(first, delta.cols()), y.columns(first, delta.cols()));
+                        backend.backpropagate(dy, w, f, y, delta, &mut worker.scratch);
+                    } else {
+                        let rows = delta.rows();
+                        let (dy, y) = (dy.row_range(first, rows), y.row_range(first, rows));
+                        backend.backpropagate(dy, w, f, y, delta, &mut worker.scratch);
+                    }
+                });
+            }
+            _ => self.accumulate(T::one(), instr, store_ref, to),
+        }
+        out.give_back(store);
+    }
+}
+
+/// Whether an operand is rows of a data set, in whichever form.
+fn is_fed(operand: &Operand) -> bool {
+    matches!(operand.place, Place::Feed(_))
+}
