@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use smallvec::SmallVec;
+
 /// One dimension of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dim {
@@ -22,7 +24,10 @@ pub struct Symbol(pub(crate) u32);
 /// assert_eq!(Shape::fixed(&[784, 512]).to_string(), "[784, 512]");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Shape(Vec<Dim>);
+pub struct Shape(SmallVec<[Dim; USUAL_RANK]>);
+
+/// Dimensions that need no memory of their own: those of nearly every tensor, and a run looks at the shape of each feed.
+const USUAL_RANK: usize = 4;
 
 impl Shape {
     /// The shape without dimensions.
@@ -73,12 +78,12 @@ impl Shape {
 
     /// The shape without its leading `n` dimensions.
     pub(crate) fn suffix(&self, n: usize) -> Self {
-        Self(self.0[n..].to_vec())
+        Self(self.0[n..].into())
     }
 
     /// The leading `n` dimensions.
     pub(crate) fn prefix(&self, n: usize) -> Self {
-        Self(self.0[..n].to_vec())
+        Self(self.0[..n].into())
     }
 }
 

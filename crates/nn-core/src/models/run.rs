@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::batch::{Batch, Figures, Ratio, Target};
 use super::endpoints::{Endpoints, FigureNodes, Run};
 use super::network::{Network, compiled};
-use crate::exec::Feed;
+use crate::exec::{Feed, Outputs};
 use crate::graph::{DType, Node};
 use crate::matrix::{InputRef, MatRef};
 use crate::metrics::MetricNodes;
@@ -181,6 +181,12 @@ impl<T: Scalar> Network<T> {
     /// # Errors
     /// If the rows don't fit the network.
     pub fn predict(&mut self, inputs: &[InputRef<'_, T>]) -> Result<Vec<&[T]>> {
+        let outputs = self.outputs.len();
+        let out = self.run_outputs(inputs)?;
+        (0..outputs).map(|i| out.floats(i)).collect()
+    }
+
+    fn run_outputs(&mut self, inputs: &[InputRef<'_, T>]) -> Result<Outputs<'_, T>> {
         if inputs.len() != self.inputs.len() {
             return Err(Error::invalid(format_args!(
                 "predict: the network has {} inputs, expected rows for each, found {}",
@@ -190,22 +196,22 @@ impl<T: Scalar> Network<T> {
         }
         let feeds: Feeds<'_, T> =
             self.inputs.iter().copied().zip(inputs.iter().map(|x| Feed::Input(*x))).collect();
-        let out = self.session.run(&self.outputs, &feeds)?;
-        (0..self.outputs.len()).map(|i| out.floats(i)).collect()
+        self.session.run(&self.outputs, &feeds)
     }
 
-    /// [`predict`](Self::predict) for one input and one output: \[rows, classes\], row-major, until the next call.
+    /// [`predict`](Self::predict) for one input and one output: \[rows, classes\], row-major, until the next call. Allocates
+    /// nothing once it was called with as many rows.
     ///
     /// # Errors
     /// If the rows don't fit the network, or it has more than one input or output.
     pub fn predict_on_batch(&mut self, x: InputRef<'_, T>) -> Result<&[T]> {
         let outputs = self.outputs.len();
-        match self.predict(&[x])?.as_slice() {
-            [one] => Ok(one),
-            _ => Err(Error::invalid(format_args!(
+        if outputs != 1 {
+            return Err(Error::invalid(format_args!(
                 "predict: the network has {outputs} outputs, expected one; call predict"
-            ))),
+            )));
         }
+        self.run_outputs(&[x])?.floats(0)
     }
 }
 
