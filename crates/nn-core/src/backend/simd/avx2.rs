@@ -40,6 +40,12 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    fn sum(self) -> f32 {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        unsafe { super::avx512::sum_of_8(self.0) }
+    }
+
+    #[inline(always)]
     fn copysign(self, sign: Self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.
         Self(unsafe {
@@ -85,6 +91,12 @@ impl Vector for F64x4 {
     fn abs(self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.
         Self(unsafe { _mm256_andnot_pd(_mm256_set1_pd(-0.0), self.0) })
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f64 {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        unsafe { super::avx512::sum_of_4(self.0) }
     }
 
     #[inline(always)]

@@ -36,6 +36,16 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    fn sum(self) -> f32 {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        unsafe {
+            let halves = _mm512_castps_pd(self.0);
+            let (low, high) = (_mm512_castpd512_pd256(halves), _mm512_extractf64x4_pd::<1>(halves));
+            sum_of_8(_mm256_add_ps(_mm256_castpd_ps(low), _mm256_castpd_ps(high)))
+        }
+    }
+
+    #[inline(always)]
     fn copysign(self, sign: Self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions. (The bitwise operations on `ps` are AVX-512DQ.)
         Self(unsafe {
@@ -61,6 +71,33 @@ impl Vector for F32x16 {
     }
 }
 
+/// Σ of eight lanes, the upper half to the lower one each time.
+///
+/// # Safety
+/// The CPU must have AVX.
+#[inline(always)]
+pub(super) unsafe fn sum_of_8(v: __m256) -> f32 {
+    // SAFETY: the caller promises the instructions.
+    unsafe {
+        let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+        let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+        _mm_cvtss_f32(_mm_add_ss(v, _mm_shuffle_ps::<1>(v, v)))
+    }
+}
+
+/// Σ of four lanes, likewise.
+///
+/// # Safety
+/// The CPU must have AVX.
+#[inline(always)]
+pub(super) unsafe fn sum_of_4(v: __m256d) -> f64 {
+    // SAFETY: the caller promises the instructions.
+    unsafe {
+        let v = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd::<1>(v));
+        _mm_cvtsd_f64(_mm_add_sd(v, _mm_unpackhi_pd(v, v)))
+    }
+}
+
 impl Vector for F64x8 {
     type T = f64;
     type Tile = [[Self; 2]; 14];
@@ -81,6 +118,15 @@ impl Vector for F64x8 {
         mul_add(factor, addend) = _mm512_fmadd_pd;
         sqrt() = _mm512_sqrt_pd;
         abs() = _mm512_abs_pd;
+    }
+
+    #[inline(always)]
+    fn sum(self) -> f64 {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        unsafe {
+            let (low, high) = (_mm512_castpd512_pd256(self.0), _mm512_extractf64x4_pd::<1>(self.0));
+            sum_of_4(_mm256_add_pd(low, high))
+        }
     }
 
     #[inline(always)]

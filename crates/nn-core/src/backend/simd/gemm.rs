@@ -140,7 +140,11 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
                         let mut i = rows.start;
                         while i < rows.end {
                             let in_block = if packed { mr } else { a.rows_from(i) };
-                            let left = (rows.end - i).min(in_block).min(mr);
+                            let mut left = (rows.end - i).min(in_block).min(mr);
+                            if !packed {
+                                // As many as can be read where they are.
+                                left = tile::height_within::<V>(left).unwrap_or(left);
+                            }
                             let height = tile::height::<V>(left);
                             let a_panel = if packed {
                                 a.packed_panel(i - rows.start, mr, steps.len(), &a_block)

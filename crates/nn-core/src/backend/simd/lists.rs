@@ -268,6 +268,42 @@ mod x86 {
         }
     }
 
+    /// [`write`] where no more than 64 places count, as in a small batch by columns.
+    ///
+    /// # Safety
+    /// As that of [`write`], and the room must have been reserved.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+    unsafe fn write_half(a: &[u8], b: &[u8], counted: u64, stream: &mut Vec<u8>, heads: &mut Vec<Head>) {
+        // SAFETY: see `write`.
+        unsafe {
+            let (va, vb) = (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()));
+            let (ma, mb) = (_mm512_test_epi8_mask(va, va) & counted, _mm512_test_epi8_mask(vb, vb) & counted);
+            if ma | mb == 0 {
+                return heads.push(Head::default());
+            }
+            let places = _mm512_loadu_si512(PLACES.as_ptr().cast());
+            let (both, first, second) = (ma & mb, ma & !mb, mb & !ma);
+            let len = |m: u64| m.count_ones() as usize;
+            let begin = stream.as_mut_ptr().add(stream.len());
+            let mut to = begin;
+            for (mask, v) in [
+                (both, places),
+                (both, va),
+                (both, vb),
+                (first, places),
+                (first, va),
+                (second, places),
+                (second, vb),
+            ] {
+                _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(mask, v));
+                to = to.add(len(mask));
+            }
+            heads.push(Head { both: len(both) as u8, first: len(first) as u8, second: len(second) as u8 });
+            stream.set_len(stream.len() + to.offset_from_unsigned(begin));
+        }
+    }
+
     /// # Safety
     /// The CPU must have the features, and the lines `MAX_PANEL` bytes.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
@@ -280,6 +316,11 @@ mod x86 {
     ) {
         // What a pair takes at most, and what the last vectors write beyond.
         stream.reserve(3 * MAX_PANEL + 2 * 64);
+        if counted[1] == 0 {
+            // SAFETY: as below, of one vector.
+            unsafe { write_half(a, b, counted[0], stream, heads) };
+            return;
+        }
         // SAFETY: loads within the lines; of the room that was just reserved no more is written than 3 bytes for each place and
         // a vector, and its length is set to what was.
         unsafe {

@@ -157,10 +157,10 @@ impl<V: Vector> On<V> {
         }
     }
 
-    /// Σ of the lanes, in pairs: always in the same order.
+    /// Σ of the lanes, always in the same order.
     #[inline(always)]
     pub(super) fn sum(self, v: V) -> V::T {
-        self.fold(v, |a, b| a + b)
+        v.sum()
     }
 
     /// The largest lane, where none is NaN.

@@ -77,7 +77,7 @@ pub(super) fn pack<T: Scalar>(
     }
 }
 
-/// [`pack`], from a matrix in blocks of columns: element by element, for the few that are read so.
+/// [`pack`], from a matrix in blocks of columns.
 fn pack_blocked<T: Scalar>(
     width: usize,
     m: &MatRef<'_, T>,
@@ -90,15 +90,32 @@ fn pack_blocked<T: Scalar>(
     let panel_len = (width * depth.len()).max(1);
     for (panel, first) in out.chunks_exact_mut(panel_len).zip(lanes.clone().step_by(width)) {
         let count = width.min(lanes.end - first);
-        for (places, p) in panel.chunks_exact_mut(width).zip(depth.clone()) {
-            places[count..].fill(T::zero());
-            let mut lane = 0;
-            while lane < count {
-                let (i, j) = if lanes_are == LanesAre::Rows { (first + lane, p) } else { (p, first + lane) };
-                let run = m.run(i, j);
-                let len = if lanes_are == LanesAre::Rows { 1 } else { run.len().min(count - lane) };
-                places[lane..lane + len].copy_from_slice(&run[..len]);
-                lane += len;
+        if count < width {
+            panel.fill(T::zero());
+        }
+        match lanes_are {
+            LanesAre::Rows => {
+                for lane in 0..count {
+                    let mut places = panel[lane..].iter_mut().step_by(width);
+                    let mut p = depth.start;
+                    while p < depth.end {
+                        let run = m.run(first + lane, p);
+                        let run = &run[..run.len().min(depth.end - p)];
+                        places.by_ref().take(run.len()).zip(run).for_each(|(place, &x)| *place = x);
+                        p += run.len();
+                    }
+                }
+            }
+            LanesAre::Columns => {
+                for (places, p) in panel.chunks_exact_mut(width).zip(depth.clone()) {
+                    let mut lane = 0;
+                    while lane < count {
+                        let run = m.run(p, first + lane);
+                        let run = &run[..run.len().min(count - lane)];
+                        places[lane..lane + run.len()].copy_from_slice(run);
+                        lane += run.len();
+                    }
+                }
             }
         }
     }

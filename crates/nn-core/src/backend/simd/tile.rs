@@ -34,16 +34,27 @@ pub(super) struct Steps<'a, T> {
     pub(super) step: usize,
 }
 
-/// The height of the tile that `count` rows are left to: the lowest there is that has room for them.
+/// The heights that a tile can have, from the lowest on.
+#[inline(always)]
+fn heights<V: Vector>() -> &'static [usize] {
+    match rows::<V>() {
+        14 => &[4, 8, 14],
+        6 => &[2, 4, 6],
+        8 => &[4, 8],
+        _ => &[4],
+    }
+}
+
+/// The height of the lowest tile that has room for `count` rows.
 #[inline(always)]
 pub(super) fn height<V: Vector>(count: usize) -> usize {
-    let lower: &[usize] = match rows::<V>() {
-        14 => &[4, 8],
-        6 => &[2, 4],
-        8 => &[4],
-        _ => &[],
-    };
-    lower.iter().copied().find(|&height| height >= count).unwrap_or(rows::<V>())
+    heights::<V>().iter().copied().find(|&height| height >= count).unwrap_or(rows::<V>())
+}
+
+/// The height of the highest tile that `count` rows fill, if they fill any.
+#[inline(always)]
+pub(super) fn height_within<V: Vector>(count: usize) -> Option<usize> {
+    heights::<V>().iter().copied().rev().find(|&height| height <= count)
 }
 
 /// tile ← A · B over `steps` steps, for a [`height`] of rows and either all columns of the tile or one vector of them. The

@@ -137,6 +137,22 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
         }
     }
 
+    /// Σ of the lanes: the upper half is added to the lower one, and so on, always in this order.
+    #[inline(always)]
+    fn sum(self) -> Self::T {
+        let mut lanes = [Self::T::default(); MAX_LANES];
+        // SAFETY: there is room for the lanes.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        let mut width = Self::LANES;
+        while width > 1 {
+            width /= 2;
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+        }
+        lanes[0]
+    }
+
     /// self + other
     fn add(self, other: Self) -> Self;
     /// self − other
