@@ -45,7 +45,7 @@ impl Backend<f64> for Counting {
 
     fn accumulate_weights(
         &self,
-        alpha: T,
+        alpha: f64,
         x: InputRef<'_, f64>,
         delta: MatRef<'_, f64>,
         dw: MatMut<'_, f64>,
