@@ -58,6 +58,11 @@ fn find(program: &Program, sum: usize, stage: usize) -> Option<Found> {
         return None;
     }
     let (weights, rate, id) = descent(pass, into)?;
+    // A gradient that was reshaped on the way has the weights' elements in another shape.
+    let sum_shape = shards[product].outs.first().map(|out| (out.extent, out.cols, out.blocked));
+    if sum_shape != Some((weights.extent, weights.cols, weights.blocked)) {
+        return None;
+    }
     // Whoever else reads the weights (fetches do so before everything) does so in an earlier instruction of these shards, or before them.
     let reads = |instr: &Instr| instr.ins.iter().any(|x| x.place == Place::Var(id));
     let later = program.stages[stage + 1..].iter().enumerate().any(|(s, later)| {
@@ -70,7 +75,8 @@ fn find(program: &Program, sum: usize, stage: usize) -> Option<Found> {
     // The rate has to be there before the shards, and to be the same until the pass would have run.
     let writes_rate = |instr: &Instr| instr.outs.iter().any(|out| out.place == rate.place);
     let rate_comes_later =
-        program.stages[stage + 1..=pass_stage].iter().any(|s| s.before.iter().any(writes_rate));
+        program.stages[stage + 1..=pass_stage].iter().any(|s| s.before.iter().any(writes_rate))
+            || program.sums.iter().any(|sum| sum.stage >= stage && Place::Once(sum.into) == rate.place);
     if later || copied || rate_comes_later {
         return None;
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::analysis::{When, is_source, operands};
 use super::elementwise::{Elementwise, Source, Step};
 use super::fusion::Form;
+use super::layout::is_kept_in_blocks;
 use super::lower::Lower;
 use super::memory::{Life, assign};
 use super::program::{Instr, Kernel, Operand, Place};
@@ -98,7 +99,7 @@ impl Passes {
     /// Whether nothing reads the variable's old value once the pass that computes the new one has begun.
     fn can_be_in_place(&self, id: VarId, value: Node, lower: &Lower<'_>) -> bool {
         let Some(&unit) = self.unit_of.get(&value) else { return false };
-        if !lower.analysis.is_elementwise(lower.graph, value) {
+        if !lower.analysis.is_elementwise(lower.graph, value) || !is_laid_out_like(lower, id, value) {
             return false;
         }
         let variable = lower.graph.var(id).node;
@@ -202,10 +203,26 @@ impl Passes {
                 lower.program.stages[0].before.insert(0, instr);
                 from = out;
             }
+            if from.blocked && !is_laid_out_like(lower, id, value) {
+                // It was reshaped on the way, and only plain numbers can be seen in another shape.
+                let buffer = lower.program.once.add(false, lower.analysis.size(value));
+                let out = Operand { place: Place::Once(buffer), blocked: false, ..from };
+                let instr = Instr { kernel: Kernel::Relayout, ins: vec![from], outs: vec![out] };
+                lower.program.stages.last_mut().into_iter().for_each(|s| s.before.push(instr.clone()));
+                from = out;
+            }
             lower.commit(id, from);
         }
         Ok(())
     }
+}
+
+/// Whether a value has its elements where the variable that it is assigned to has them: neither is in blocks, or both are and
+/// have the same shape.
+fn is_laid_out_like(lower: &Lower<'_>, id: VarId, value: Node) -> bool {
+    let dims = &lower.graph.var(id).dims;
+    let same = lower.analysis.shapes[value.index()].with_batch(0) == *dims;
+    same || !lower.is_blocked(value) && !is_kept_in_blocks(dims, lower.block)
 }
 
 /// The wanted nodes that are computed once, in the order of the graph.

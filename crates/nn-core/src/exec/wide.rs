@@ -174,8 +174,11 @@ impl<T: Scalar> Pool<T> {
             Kernel::Affine { f, bias } => {
                 let w = store_ref.matrix(&ins[1]);
                 let bias = bias.then(|| store_ref.floats(&ins[2]));
-                let parts = self.parts(to.rows() * w.rows() * w.cols());
                 let by_columns = !to.is_plain();
+                // Which rows a kernel pairs, and with it how their sums are rounded, depends on which rows it gets.
+                let in_pairs = matches!(store_ref.input(&ins[0]), InputRef::SparseBytes(_));
+                let work = to.rows() * w.rows() * w.cols();
+                let parts = if in_pairs && !by_columns { 1 } else { self.parts(work) };
                 let mut parts = if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, 1) };
                 self.for_each(&mut parts, &|part, worker| {
                     let (first, y) = (part.first, part.matrix.reborrow());

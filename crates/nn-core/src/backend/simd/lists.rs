@@ -129,17 +129,31 @@ fn mask(bytes: &[u8]) -> u64 {
 
 /// Appends the lists of two lines in one panel, of which the first `len` bytes of `MAX_PANEL` count.
 #[inline(always)]
-fn write(a: &[u8], b: &[u8], len: usize, lists: &mut PairLists) {
-    assert!(a.len() >= MAX_PANEL && b.len() >= MAX_PANEL && len <= MAX_PANEL, "lines of a panel");
-    let counted = u128::MAX >> (MAX_PANEL - len).min(127);
-    let counted = if len == 0 { [0; 2] } else { [counted as u64, (counted >> 64) as u64] };
-    let (stream, heads) = lists.writer();
+pub(super) fn write(a: &[u8], b: &[u8], len: usize, lists: &mut PairLists) {
     #[cfg(target_arch = "x86_64")]
     if x86::has_compress() {
+        assert!(a.len() >= MAX_PANEL && b.len() >= MAX_PANEL, "lines of a panel");
+        let (stream, heads) = lists.writer();
         // SAFETY: the features were just found; the lines are as long as they must be.
-        unsafe { x86::write(a, b, counted, stream, heads) };
+        unsafe { x86::write(a, b, counted(len), stream, heads) };
         return;
     }
+    write_portable(a, b, len, lists);
+}
+
+/// A bit for each of the first `len` places of a panel.
+#[inline(always)]
+fn counted(len: usize) -> [u64; 2] {
+    assert!(len <= MAX_PANEL, "{len} places of a panel");
+    let counted = if len == 0 { 0 } else { u128::MAX >> (MAX_PANEL - len) };
+    [counted as u64, (counted >> 64) as u64]
+}
+
+/// [`write`] bit by bit, on any CPU.
+#[inline(always)]
+pub(super) fn write_portable(a: &[u8], b: &[u8], len: usize, lists: &mut PairLists) {
+    let counted = counted(len);
+    let (stream, heads) = lists.writer();
     let masks = |x: &[u8]| [mask(x) & counted[0], mask(&x[64..]) & counted[1]];
     let (ma, mb) = (masks(a), masks(b));
     let picked = |f: fn(u64, u64) -> u64| Places([f(ma[0], mb[0]), f(ma[1], mb[1])]);

@@ -34,9 +34,12 @@ fn strips(n: usize, width: usize, blocks: [usize; 2]) -> impl Iterator<Item = (u
     let mut j = 0;
     std::iter::from_fn(move || {
         let start = j;
+        if start >= n {
+            return None;
+        }
         let left = blocks.iter().map(|block| block - start % block).min().unwrap_or(n);
         j += width.min(left).min(n - start);
-        (start < n).then_some((start, j - start))
+        Some((start, j - start))
     })
 }
 

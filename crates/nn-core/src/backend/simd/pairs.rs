@@ -46,9 +46,12 @@ fn strips<T>(n: usize, blocks: [usize; 2]) -> impl Iterator<Item = (usize, usize
     let mut j = 0;
     std::iter::from_fn(move || {
         let start = j;
+        if start >= n {
+            return None;
+        }
         let left = blocks.iter().map(|block| block - start % block).min().unwrap_or(n);
         j += block_columns::<T>().min(left).min(n - start);
-        (start < n).then_some((start, j - start))
+        Some((start, j - start))
     })
 }
 

@@ -74,6 +74,8 @@ impl<T: Element> Kernel<T> for SparseProduct<'_, T> {
             let all = entries::<T, ROWS>(&self.x, first, rows);
             for j in (0..n).step_by(width) {
                 let columns = j..(j + width).min(n);
+                // Blocks of columns are whole strips wide, so that a strip lies within one.
+                let (w, mut y) = (self.w.strip(j, columns.len()), self.y.strip(j, columns.len()));
                 let sums = &mut sums[..rows * width];
                 sums.fill(T::zero());
                 let mut left = all;
@@ -82,10 +84,10 @@ impl<T: Element> Kernel<T> for SparseProduct<'_, T> {
                 for p in (0..k).step_by(most.max(1)) {
                     let height = most.min(k - p);
                     let panel = if direct {
-                        Panel { rows: &self.w.as_slice()[j..], stride: self.w.stride(), first: 0, height }
+                        Panel { rows: w.as_slice(), stride: w.stride(), first: 0, height }
                     } else {
                         for (q, row) in copy.chunks_exact_mut(width).enumerate().take(height) {
-                            row[..columns.len()].copy_from_slice(&self.w.row(p + q)[columns.clone()]);
+                            row[..columns.len()].copy_from_slice(w.row(p + q));
                         }
                         Panel { rows: &copy[..], stride: width, first: p, height }
                     };
@@ -96,7 +98,7 @@ impl<T: Element> Kernel<T> for SparseProduct<'_, T> {
                 }
                 assert_all_met(&left, k);
                 for (i, sums) in sums.chunks_exact(width).enumerate() {
-                    let y = &mut self.y.row(first + i)[columns.clone()];
+                    let y = y.row(first + i);
                     for (s, (y, sums)) in y.chunks_mut(V::LANES).zip(sums.chunks_exact(V::LANES)).enumerate()
                     {
                         let at = (first + i, j + s * V::LANES);
@@ -172,21 +174,21 @@ impl<T: Element> Kernel<T> for SparseOuter<'_, T> {
             let mut left = entries::<T, PANEL>(&self.x, first, rows);
             // δ, strip after strip.
             for (strip, j) in copy.chunks_exact_mut(rows * width).zip((0..n).step_by(width)) {
-                let columns = j..(j + width).min(n);
+                let delta = self.delta.strip(j, width.min(n - j));
                 for (i, row) in strip.chunks_exact_mut(width).enumerate() {
-                    row[..columns.len()].copy_from_slice(&self.delta.row(first + i)[columns.clone()]);
+                    row[..delta.cols()].copy_from_slice(delta.row(first + i));
                 }
             }
             for p0 in (0..k).step_by(SORTED) {
                 let p1 = (p0 + SORTED).min(k);
                 sorted.take_from(self.alpha, &mut left, p0, p1);
                 for (strip, j) in copy.chunks_exact(rows * width).zip((0..n).step_by(width)) {
-                    let columns = j..(j + width).min(n);
+                    let mut dw = self.dw.strip(j, width.min(n - j));
                     let panel = Panel { rows: strip, stride: width, first: 0, height: rows };
                     for p in p0..p1 {
                         let entries = sorted.column(p - p0);
                         if !entries.0.is_empty() {
-                            gather_into(on, entries, &panel, &mut self.dw.row(p)[columns.clone()]);
+                            gather_into(on, entries, &panel, dw.row(p));
                         }
                     }
                 }
