@@ -17,7 +17,7 @@ pub use self::naive::Naive;
 pub use self::ndarray::Ndarray;
 
 use crate::Scalar;
-use crate::matrix::{InputRef, MatMut, MatRef, Scratch};
+use crate::matrix::{InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
 use crate::ops::{Activation, Binary, Gemm, Labels, Operand, Trans, Unary};
 
 /// What runs: printed by everything that reports a result, so that no figure goes without its origin.
@@ -101,6 +101,20 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
     /// Whether a data set of this density (share of elements that are not 0) is faster in sparse form here.
     fn prefers_sparse(&self, density: f64) -> bool {
         let _ = density;
+        false
+    }
+
+    /// Prepares one part of `parts` (its number first) of what products with these rows need: at least the forward one, and if
+    /// `backward`, also that with Xᵀ. An executor that calls several kernels with the same rows may have each thread make
+    /// a part, and hand all of them to the kernels (`SparseRows::with_prepared`). Returns whether there was anything to make.
+    fn prepare(
+        &self,
+        x: &SparseRows<'_, T>,
+        backward: bool,
+        part: (usize, usize),
+        prepared: &mut Prepared,
+    ) -> bool {
+        let _ = (x, backward, part, prepared);
         false
     }
 

@@ -14,7 +14,7 @@ use super::wide::Wide;
 use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
 use crate::graph::{Symbol, VarId};
-use crate::matrix::{AlignedBuf, MatMut, MatRef};
+use crate::matrix::{AlignedBuf, MatMut, MatRef, Prepared};
 
 /// The most lanes that a batch is cut into. Each has its own copy of every gradient, so more would cost memory (16 ×
 /// 1.6 MB for 784 × 512 in f32); fewer would leave threads without work.
@@ -99,6 +99,8 @@ pub(super) struct Plan<T> {
     once: Buffers<T>,
     /// The values of a shard that all threads work on.
     slots: Worker<T>,
+    /// What each thread made of its rows.
+    prepared: Vec<Prepared>,
     constants: Vec<AlignedBuf<T>>,
     pub(super) outputs: Vec<FetchBuf<T>>,
 }
@@ -145,6 +147,7 @@ impl<T: Scalar> Plan<T> {
             axes,
             once,
             slots: Worker::default(),
+            prepared: Vec::new(),
             constants,
             outputs,
         }
@@ -265,7 +268,8 @@ impl<T: Scalar> Plan<T> {
         };
         if lanes.len() * 2 <= with.pool.threads() || lanes.len() == 1 {
             let (slots, block_cols) = (&mut self.slots, self.block_cols);
-            let mut wide = Wide { pool: with.pool, slots, shard_rows, block_cols };
+            let prepared = &mut self.prepared;
+            let mut wide = Wide { pool: with.pool, slots, shard_rows, block_cols, prepared };
             for lane in lanes.iter_mut() {
                 reserve(wide.slots, shard_rows.min(lane.rows));
                 own_sums(lane, &|sum| with.pool.zero(sum));
@@ -278,7 +282,8 @@ impl<T: Scalar> Plan<T> {
                 own_sums(lane, &|sum| sum.fill(T::zero()));
                 for first in (0..lane.rows).step_by(shard_rows) {
                     let rows = shard_rows.min(lane.rows - first);
-                    let mut store = ShardStore { shared: &shared, once, worker, lane, first, rows };
+                    let mut store =
+                        ShardStore { shared: &shared, once, worker, lane, first, rows, prepared: None };
                     for instr in &stage.per_shard {
                         execute(instr, shared.backend, &mut store);
                     }

@@ -10,7 +10,7 @@ use super::program::{Extent, Operand, Place};
 use super::value::{Feed, Variable};
 use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
-use crate::matrix::{AlignedBuf, InputRef, MatRef, Scratch, blocked_len};
+use crate::matrix::{AlignedBuf, InputRef, MatRef, Prepared, Scratch, blocked_len};
 
 /// What every instruction of a run can read.
 pub(super) struct Shared<'a, T> {
@@ -147,6 +147,8 @@ pub(super) struct ShardStore<'a, 'r, T> {
     pub(super) first: usize,
     /// The shard's number of rows.
     pub(super) rows: usize,
+    /// What was made of the shard's rows of one of the feeds.
+    pub(super) prepared: Option<(usize, &'a [Prepared])>,
 }
 
 impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {
@@ -195,7 +197,12 @@ impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {
     fn input(&self, operand: &Operand) -> InputRef<'_, T> {
         match operand.place {
             Place::Feed(i) => match self.shared.feeds[i] {
-                Feed::Input(input) => input.slice(self.first_row(), self.rows),
+                Feed::Input(input) => match (input.slice(self.first_row(), self.rows), self.prepared) {
+                    (InputRef::SparseBytes(rows), Some((feed, prepared))) if feed == i => {
+                        InputRef::SparseBytes(rows.with_prepared(prepared))
+                    }
+                    (rows, _) => rows,
+                },
                 _ => misplaced(operand.place),
             },
             _ => InputRef::dense(self.matrix(operand)),

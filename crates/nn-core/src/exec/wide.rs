@@ -5,6 +5,7 @@
 //! is small runs on the calling thread alone.
 
 use std::mem::take;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use smallvec::SmallVec;
 
@@ -13,9 +14,9 @@ use super::pool::{Pool, Worker};
 use super::program::{Instr, Kernel, Operand, Place, Stage};
 use super::run::{execute, view};
 use super::store::{ShardStore, Store, Taken};
-use super::value::Variable;
+use super::value::{Feed, Variable};
 use crate::Scalar;
-use crate::matrix::{AlignedBuf, InputRef, MatMut};
+use crate::matrix::{AlignedBuf, InputRef, MatMut, Prepared};
 
 /// Multiply-adds below which a kernel is not cut: some 2 µs of one core with AVX-512, four times what it costs to have
 /// the other threads begin and end.
@@ -23,6 +24,9 @@ const MIN_WORK: usize = 128 * 1024;
 
 /// Elements below which a buffer is not zeroed by all threads: 64 KiB of `f32`, a microsecond or two.
 const MIN_ZEROED: usize = 16 * 1024;
+
+/// Rows from which on it pays to prepare them together: fewer take each thread less time than a fork and a join.
+const MIN_PREPARED: usize = 8;
 
 /// A part of a matrix that is written, and where it begins in the whole.
 struct Part<'a, T> {
@@ -75,6 +79,7 @@ pub(super) struct Wide<'p, T> {
     pub(super) slots: &'p mut Worker<T>,
     pub(super) shard_rows: usize,
     pub(super) block_cols: usize,
+    pub(super) prepared: &'p mut Vec<Prepared>,
 }
 
 impl<T: Scalar> Wide<'_, T> {
@@ -91,21 +96,59 @@ impl<T: Scalar> Wide<'_, T> {
         let block_cols = self.block_cols;
         for first in (0..lane.rows).step_by(self.shard_rows.max(1)) {
             let rows = self.shard_rows.min(lane.rows - first);
+            let fed = self.prepare(stage, (lane.first + first, rows), with);
+            let prepared = fed.map(|feed| (feed, &self.prepared[..]));
             for instr in &stage.per_shard {
                 if let (Kernel::Descend, Place::Var(id)) = (&instr.kernel, instr.outs[0].place) {
                     let mut weights = take(vars[id.index()].buf_mut());
                     let shared = with.shared(vars, constants, block_cols);
-                    let store = ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows };
+                    let store =
+                        ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows, prepared };
                     self.pool.descend(instr, &store, &mut weights);
                     *vars[id.index()].buf_mut() = weights;
                 } else {
                     let shared = with.shared(vars, constants, block_cols);
                     let mut store =
-                        ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows };
+                        ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows, prepared };
                     self.pool.execute(instr, &mut store);
                 }
             }
         }
+    }
+}
+
+impl<T: Scalar> Wide<'_, T> {
+    /// Lets each thread make its part of what the products with a feed's rows need. Returns the number of that feed.
+    fn prepare(&mut self, stage: &Stage, (first, len): (usize, usize), with: With<'_, T>) -> Option<usize> {
+        if len < MIN_PREPARED {
+            return None;
+        }
+        let fed = |instr: &Instr| match instr.ins.first().map(|x| x.place) {
+            Some(Place::Feed(feed)) => match with.feeds[feed] {
+                Feed::Input(input @ InputRef::SparseBytes(_)) => Some((feed, input.slice(first, len))),
+                _ => None,
+            },
+            _ => None,
+        };
+        let (feed, InputRef::SparseBytes(rows)) = stage.per_shard.iter().find_map(fed)? else { return None };
+        if rows.is_kept() {
+            return None;
+        }
+        let backward = stage.per_shard.iter().any(|instr| {
+            let outer = matches!(instr.kernel, Kernel::AccumulateWeights | Kernel::Descend);
+            outer && instr.ins[0].place == Place::Feed(feed)
+        });
+        let threads = self.pool.threads();
+        self.prepared.resize_with(threads, Prepared::default);
+        let made = AtomicBool::new(false);
+        let mut parts: SmallVec<[(usize, &mut Prepared); 16]> =
+            self.prepared.iter_mut().enumerate().collect();
+        self.pool.for_each(&mut parts, &|(part, prepared), _| {
+            if with.backend.prepare(&rows, backward, (*part, threads), prepared) {
+                made.store(true, Ordering::Relaxed);
+            }
+        });
+        made.into_inner().then_some(feed)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::ListMaker;
+use super::Prepared;
 
 /// Bytes of a cache line, and of the widest vector register there is (AVX-512): every buffer starts on such a boundary.
 const ALIGN: usize = 64;
@@ -80,12 +80,12 @@ impl<T: Copy + Default> Clone for AlignedBuf<T> {
 #[derive(Debug)]
 pub struct Scratch<T> {
     free: Vec<AlignedBuf<T>>,
-    pub(crate) lists: ListMaker,
+    pub(crate) lists: Prepared,
 }
 
 impl<T> Default for Scratch<T> {
     fn default() -> Self {
-        Self { free: Vec::new(), lists: ListMaker::default() }
+        Self { free: Vec::new(), lists: Prepared::default() }
     }
 }
 

@@ -320,7 +320,7 @@ impl<'a, T: Scalar> InputRef<'a, T> {
             Self::Dense(x) => Self::Dense(DenseRows { rows, ..x }),
             Self::Bytes(x) => Self::Bytes(Bytes { rows, ..x }),
             Self::Sparse(x) => Self::Sparse(CsrRef { rows, ..x }),
-            Self::SparseBytes(x) => Self::SparseBytes(SparseRows { rows, ..x }),
+            Self::SparseBytes(x) => Self::SparseBytes(SparseRows { rows, prepared: &[], ..x }),
         }
     }
 

@@ -9,8 +9,8 @@ mod sparse;
 
 pub use buffer::{AlignedBuf, Scratch};
 pub use input::{Bytes, Csr, CsrRef, DenseRows, InputRef, Rows};
-pub(crate) use sparse::{GROUP_ROWS, Head, ListMaker, MAX_PANEL, PairLists};
-pub use sparse::{SparseBytes, SparseRows};
+pub(crate) use sparse::{GROUP_ROWS, Head, MAX_PANEL, PairLists};
+pub use sparse::{Prepared, SparseBytes, SparseRows};
 
 use crate::{Error, Result};
 

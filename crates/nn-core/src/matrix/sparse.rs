@@ -1,5 +1,6 @@
 //! Bytes most of which are 0, as images have them: the data set's form in which products skip the zeros.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::{AlignedBuf, Rows};
@@ -106,6 +107,8 @@ impl<T: Scalar> SparseBytes<T> {
 pub struct SparseRows<'a, T> {
     pub(super) data: &'a SparseBytes<T>,
     pub(crate) rows: Rows<'a>,
+    /// What was made of these rows before, in parts.
+    pub(super) prepared: &'a [Prepared],
 }
 
 impl<T> Clone for SparseRows<'_, T> {
@@ -119,7 +122,7 @@ impl<T> Copy for SparseRows<'_, T> {}
 impl<'a, T: Scalar> SparseRows<'a, T> {
     /// All rows.
     pub(super) fn all(data: &'a SparseBytes<T>) -> Self {
-        Self { data, rows: Rows::Range { start: 0, len: data.rows } }
+        Self { data, rows: Rows::Range { start: 0, len: data.rows }, prepared: &[] }
     }
 
     /// The data set.
@@ -142,6 +145,21 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
     /// What the bytes are divided by.
     pub fn divisor(&self) -> T {
         self.data.divisor
+    }
+
+    /// The same rows, with what [`Backend::prepare`](crate::backend::Backend::prepare) made of them, all parts in their order.
+    pub fn with_prepared(self, prepared: &'a [Prepared]) -> Self {
+        Self { prepared, ..self }
+    }
+
+    /// What was made of these rows before; nothing, if nothing was.
+    pub(crate) fn prepared(&self) -> &'a [Prepared] {
+        self.prepared
+    }
+
+    /// Whether products keep what they make of these rows, because they are all those of a group.
+    pub fn is_kept(&self) -> bool {
+        self.group().is_some()
     }
 
     /// What each of the 256 bytes stands for.
@@ -170,7 +188,9 @@ pub(crate) struct PairLists {
     lines: usize,
     /// Places in a panel; the last may have fewer.
     panel: usize,
-    panels: usize,
+    /// The panels and the pairs that these lists are of: all there are, or a part of them.
+    panels: Range<usize>,
+    pairs: Range<usize>,
     /// The lines in the order in which they are paired, where it is not that of their numbers.
     order: Vec<u16>,
     /// For each panel, then each pair.
@@ -197,20 +217,18 @@ impl Head {
 }
 
 impl PairLists {
-    /// Empties the lists, which are to be of so many lines and places; what memory there is stays.
-    pub(crate) fn begin(&mut self, lines: usize, places: usize, panel: usize) {
+    /// Empties the lists, which are to be of so many lines and places, of these panels and pairs; what memory there is stays.
+    pub(crate) fn begin(&mut self, lines: usize, panel: usize, panels: Range<usize>, pairs: Range<usize>) {
         assert!((1..=MAX_PANEL).contains(&panel), "a panel of {panel}");
-        self.lines = lines;
-        self.panel = panel;
-        self.panels = places.div_ceil(panel);
+        assert!(pairs.end <= lines.div_ceil(2), "pairs of {lines} lines");
+        (self.lines, self.panel) = (lines, panel);
+        (self.panels, self.pairs) = (panels, pairs);
         self.order.clear();
         self.heads.clear();
         self.starts.clear();
         self.stream.clear();
-        // Most of what a pair can take is 3 bytes a place, and vectors are written whole.
-        self.heads.reserve(self.panels * self.pairs());
-        self.starts.reserve(self.panels);
-        self.stream.reserve(3 * places * self.pairs() + 2 * MAX_PANEL);
+        self.heads.reserve(self.panels.len() * self.pairs.len());
+        self.starts.reserve(self.panels.len());
     }
 
     /// Pairs lines in this order, in which every line comes once.
@@ -238,6 +256,8 @@ impl PairLists {
             heads: self.heads.clone(),
             starts: self.starts.clone(),
             stream: self.stream.clone(),
+            panels: self.panels.clone(),
+            pairs: self.pairs.clone(),
             ..*self
         }
     }
@@ -246,17 +266,16 @@ impl PairLists {
         self.lines
     }
 
-    #[inline(always)]
-    pub(crate) fn pairs(&self) -> usize {
-        self.lines.div_ceil(2)
+    pub(crate) fn pairs(&self) -> Range<usize> {
+        self.pairs.clone()
     }
 
     pub(crate) fn panel(&self) -> usize {
         self.panel
     }
 
-    pub(crate) fn panels(&self) -> usize {
-        self.panels
+    pub(crate) fn panels(&self) -> Range<usize> {
+        self.panels.clone()
     }
 
     /// The lines of pair `q`; the second is missing in the last pair of an odd number of lines.
@@ -269,15 +288,16 @@ impl PairLists {
     /// The heads of panel `p`, one for each pair, and the stream of its lists.
     #[inline(always)]
     pub(crate) fn of_panel(&self, p: usize) -> (&[Head], &[u8]) {
-        let pairs = self.pairs();
+        let (p, pairs) = (p - self.panels.start, self.pairs.len());
         (&self.heads[p * pairs..][..pairs], &self.stream[self.starts[p]..])
     }
 }
 
-/// Memory to make lists in, kept from call to call.
+/// What a backend makes of rows before products with them, or a part of it; and the memory to make it in, kept from call to call.
 #[derive(Debug, Default)]
-pub(crate) struct ListMaker {
-    pub(crate) lists: PairLists,
+pub struct Prepared {
+    pub(crate) by_row: PairLists,
+    pub(crate) by_column: PairLists,
     /// A transposed copy of bytes.
     pub(crate) transposed: Vec<u8>,
     /// A bit for each byte of each row.

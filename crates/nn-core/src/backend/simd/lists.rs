@@ -4,8 +4,10 @@
 //! instruction where the CPU has it (AVX-512 VBMI2), else bit by bit. Lines that are columns of X are rows of a small transposed
 //! copy, made in tiles of 16 × 16 bytes.
 
+use std::ops::Range;
+
 use crate::Scalar;
-use crate::matrix::{GROUP_ROWS, Head, ListMaker, MAX_PANEL, PairLists, SparseRows};
+use crate::matrix::{GROUP_ROWS, Head, MAX_PANEL, PairLists, Prepared, SparseRows};
 
 /// Columns of X in a panel: of 256 bytes of W each 32 KiB, as much as the L1 cache holds, but some columns are never met.
 /// (Measured on MNIST: 72, 87, 98 and 112 columns take 6, 4, 3 and 2 % longer.)
@@ -17,61 +19,118 @@ const ROWS: usize = GROUP_ROWS / 2;
 /// Bytes of a line of the transposed copy.
 const LINE: usize = MAX_PANEL;
 
-impl ListMaker {
-    /// The lists whose lines are rows of X: those that are kept for these rows, or fresh ones.
-    pub(crate) fn by_row<'l, T: Scalar>(&'l mut self, x: &SparseRows<'l, T>) -> &'l PairLists {
-        let Some(group) = x.group() else {
-            self.make_by_row(x, false);
-            return &self.lists;
-        };
-        group.by_row.get_or_init(|| {
-            self.make_by_row(x, true);
-            self.lists.compact()
+/// Lists of a batch: whole, or in parts.
+pub(super) enum Lists<'a> {
+    Whole(&'a PairLists),
+    ByRow(&'a [Prepared]),
+    ByColumn(&'a [Prepared]),
+}
+
+impl<'a> Lists<'a> {
+    /// How many parts there are.
+    #[inline(always)]
+    pub(super) fn parts(&self) -> usize {
+        match self {
+            Lists::Whole(_) => 1,
+            Lists::ByRow(parts) | Lists::ByColumn(parts) => parts.len(),
+        }
+    }
+
+    /// A part. Parts of the same panels follow each other in the order of the lines, others in that of the panels.
+    #[inline(always)]
+    pub(super) fn part(&self, i: usize) -> &'a PairLists {
+        match self {
+            Lists::Whole(lists) => lists,
+            Lists::ByRow(parts) => &parts[i].by_row,
+            Lists::ByColumn(parts) => &parts[i].by_column,
+        }
+    }
+}
+
+/// One of `parts` nearly equal parts of `0 .. n`.
+fn share(n: usize, (part, parts): (usize, usize)) -> Range<usize> {
+    n * part / parts..n * (part + 1) / parts
+}
+
+/// All there is.
+const WHOLE: (usize, usize) = (0, 1);
+
+impl Prepared {
+    /// The lists whose lines are rows of X: those that were prepared, those that are kept for these rows, or fresh ones.
+    pub(super) fn lists_by_row<'l, T: Scalar>(&'l mut self, x: &SparseRows<'l, T>) -> Lists<'l> {
+        if !x.prepared().is_empty() {
+            return Lists::ByRow(x.prepared());
+        }
+        Lists::Whole(match x.group() {
+            Some(group) => group.by_row.get_or_init(|| {
+                self.make_by_row(x, WHOLE, true);
+                self.by_row.compact()
+            }),
+            None => {
+                self.make_by_row(x, WHOLE, false);
+                &self.by_row
+            }
         })
     }
 
     /// The same with lines that are columns of X.
-    pub(crate) fn by_column<'l, T: Scalar>(&'l mut self, x: &SparseRows<'l, T>) -> &'l PairLists {
-        let Some(group) = x.group() else {
-            self.make_by_column(x);
-            return &self.lists;
-        };
-        group.by_column.get_or_init(|| {
-            self.make_by_column(x);
-            self.lists.compact()
+    pub(super) fn lists_by_column<'l, T: Scalar>(&'l mut self, x: &SparseRows<'l, T>) -> Lists<'l> {
+        if !x.prepared().is_empty() {
+            return Lists::ByColumn(x.prepared());
+        }
+        Lists::Whole(match x.group() {
+            Some(group) => group.by_column.get_or_init(|| {
+                self.make_by_column(x, WHOLE);
+                self.by_column.compact()
+            }),
+            None => {
+                self.make_by_column(x, WHOLE);
+                &self.by_column
+            }
         })
     }
 
-    fn make_by_row<T: Scalar>(&mut self, x: &SparseRows<'_, T>, matched: bool) {
+    /// Lists of all pairs in a share of the panels.
+    pub(super) fn make_by_row<T: Scalar>(
+        &mut self,
+        x: &SparseRows<'_, T>,
+        part: (usize, usize),
+        matched: bool,
+    ) {
         let (rows, columns) = (x.rows.len(), x.data().cols());
-        self.lists.begin(rows, columns, COLUMNS);
+        let panels = share(columns.div_ceil(COLUMNS), part);
+        self.by_row.begin(rows, COLUMNS, panels.clone(), 0..rows.div_ceil(2));
         if matched {
             self.match_rows(x);
         }
-        for first in (0..columns).step_by(COLUMNS) {
-            self.lists.begin_panel();
-            for q in 0..self.lists.pairs() {
-                let (a, b) = self.lists.pair(q);
+        for first in panels.map(|p| p * COLUMNS) {
+            self.by_row.begin_panel();
+            for q in self.by_row.pairs() {
+                let (a, b) = self.by_row.pair(q);
                 let part = |row: usize| &x.padded_row(row)[first..][..MAX_PANEL];
                 let len = COLUMNS.min(columns - first);
-                write(part(a), b.map_or(&[0; MAX_PANEL], part), len, &mut self.lists);
+                write(part(a), b.map_or(&[0; MAX_PANEL], part), len, &mut self.by_row);
             }
         }
     }
 
-    fn make_by_column<T: Scalar>(&mut self, x: &SparseRows<'_, T>) {
+    /// Lists of a share of the pairs in all panels.
+    pub(super) fn make_by_column<T: Scalar>(&mut self, x: &SparseRows<'_, T>, part: (usize, usize)) {
         let (rows, columns) = (x.rows.len(), x.data().cols());
-        self.lists.begin(columns, rows, ROWS);
-        // Columns in tiles of 16, and one more line of zeros for the partner that an odd number lacks.
-        self.transposed.resize((columns.next_multiple_of(TILE) + 1) * LINE, 0);
+        // Whole tiles of columns, but for the last.
+        let tiles = share(columns.div_ceil(TILE), part);
+        let pairs = (tiles.start * TILE / 2)..(tiles.end * TILE / 2).min(columns.div_ceil(2));
+        self.by_column.begin(columns, ROWS, 0..rows.div_ceil(ROWS), pairs.clone());
+        // One more line of zeros for the partner that an odd number lacks.
+        self.transposed.resize((tiles.len() * TILE + 1) * LINE, 0);
         for first in (0..rows).step_by(ROWS) {
             let len = ROWS.min(rows - first);
-            transpose(x, first, len, &mut self.transposed);
-            self.lists.begin_panel();
-            for q in 0..self.lists.pairs() {
-                let both = &self.transposed[2 * q * LINE..][..2 * LINE];
+            transpose(x, first, len, tiles.clone(), &mut self.transposed);
+            self.by_column.begin_panel();
+            for q in pairs.clone() {
+                let both = &self.transposed[(2 * q - tiles.start * TILE) * LINE..][..2 * LINE];
                 let (a, b) = both.split_at(LINE);
-                write(a, b, len, &mut self.lists);
+                write(a, b, len, &mut self.by_column);
             }
         }
     }
@@ -99,7 +158,7 @@ impl ListMaker {
                 order.push(left.remove(at));
             }
         }
-        self.lists.set_order(order.into_iter());
+        self.by_row.set_order(order.into_iter());
     }
 }
 
@@ -194,15 +253,21 @@ impl Iterator for Places {
 /// Rows and columns of a tile that is transposed in registers.
 const TILE: usize = 16;
 
-/// transposed ← the bytes of rows `first .. first + len`, a line of `LINE` bytes for each column, of which the first `len` count.
-fn transpose<T: Scalar>(x: &SparseRows<'_, T>, first: usize, len: usize, transposed: &mut [u8]) {
-    let columns = x.data().cols().next_multiple_of(TILE);
-    assert!(len > 0 && transposed.len() >= columns * LINE, "room for {columns} lines");
+/// transposed ← the bytes of rows `first .. first + len` in some tiles of columns, a line of `LINE` bytes for each column, of which
+/// the first `len` count.
+fn transpose<T: Scalar>(
+    x: &SparseRows<'_, T>,
+    first: usize,
+    len: usize,
+    tiles: Range<usize>,
+    transposed: &mut [u8],
+) {
+    assert!(len > 0 && transposed.len() >= tiles.len() * TILE * LINE, "room for {tiles:?}");
     for i in (0..len).step_by(TILE) {
         // Past the last row any other does: nobody counts those places.
         let rows: [&[u8]; TILE] = std::array::from_fn(|r| x.padded_row(first + (i + r).min(len - 1)));
-        for j in (0..columns).step_by(TILE) {
-            tile_transposed(&rows, j, &mut transposed[j * LINE + i..]);
+        for (at, tile) in tiles.clone().enumerate() {
+            tile_transposed(&rows, tile * TILE, &mut transposed[at * TILE * LINE + i..]);
         }
     }
 }

@@ -40,7 +40,7 @@ use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On};
 use super::{Backend, Description, reference};
-use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Scratch};
+use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
 use crate::ops::{Activation, Binary, Gemm, Labels, Operand, Trans, Unary};
 use crate::{Error, Result};
 
@@ -194,6 +194,20 @@ macro_rules! backend {
 
             fn prefers_sparse(&self, density: f64) -> bool {
                 density < SPARSE_BELOW
+            }
+
+            fn prepare(
+                &self,
+                x: &SparseRows<'_, $t>,
+                backward: bool,
+                part: (usize, usize),
+                prepared: &mut Prepared,
+            ) -> bool {
+                prepared.make_by_row(x, part, false);
+                if backward {
+                    prepared.make_by_column(x, part);
+                }
+                true
             }
 
             fn affine(

@@ -73,19 +73,21 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
         let mut maker = std::mem::take(&mut scratch.lists);
         let mut copy = scratch.take(MAX_PANEL * width);
         let mut sums = scratch.take(m * width);
-        let lists = maker.by_row(&x);
-        assert!(lists.lines() == m, "lists of {} rows for {m}", lists.lines());
+        let lists = maker.lists_by_row(&x);
         for (j, len) in strips::<T>(n, [w.block_cols(), y.block_cols()]) {
             let whole = len == width;
             let w = w.strip(j, len);
             let direct = whole && (w.stride() == width || m < FEW_ROWS);
             let mut y = y.strip(j, len);
             let mut target = if whole { y.reborrow() } else { rows(&mut sums, m, width) };
-            for p in 0..lists.panels() {
-                let first = p * lists.panel();
-                let height = lists.panel().min(k - first);
-                let panel = panel(&w, first, height, direct.then_some(width), &mut copy);
-                gather_panel(on, lists, p, x.values(), panel, &mut target, p == 0);
+            for part in 0..lists.parts() {
+                let lists = lists.part(part);
+                for p in lists.panels() {
+                    let first = p * lists.panel();
+                    let height = lists.panel().min(k - first);
+                    let panel = panel(&w, first, height, direct.then_some(width), &mut copy);
+                    gather_panel(on, lists, p, x.values(), panel, &mut target, p == 0);
+                }
             }
             if !whole {
                 y.copy_from(rows(&mut sums, m, width).as_ref().strip(0, len));
@@ -113,8 +115,7 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
         let mut sums = scratch.take(k * width);
         let mut values = scratch.take(x.values().len());
         values.iter_mut().zip(x.values()).for_each(|(to, &value)| *to = alpha * value);
-        let lists = maker.by_column(&x);
-        assert!(lists.lines() == k, "lists of {} columns for {k}", lists.lines());
+        let lists = maker.lists_by_column(&x);
         for (j, len) in strips::<T>(n, [delta.block_cols(), dw.block_cols()]) {
             let whole = len == width;
             let delta = delta.strip(j, len);
@@ -123,12 +124,14 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
                 rows(&mut sums, k, width).strip(0, len).copy_from(dw.as_ref());
             }
             let mut target = if whole { dw.reborrow() } else { rows(&mut sums, k, width) };
-            for p in 0..lists.panels() {
-                let first = p * lists.panel();
-                let height = lists.panel().min(m - first);
+            for p in lists.part(0).panels() {
+                let first = p * lists.part(0).panel();
+                let height = lists.part(0).panel().min(m - first);
                 let direct = (whole && delta.stride() == width).then_some(width);
                 let panel = panel(&delta, first, height, direct, &mut copy);
-                gather_panel(on, lists, p, &values, panel, &mut target, false);
+                for part in 0..lists.parts() {
+                    gather_panel(on, lists.part(part), p, &values, panel, &mut target, false);
+                }
             }
             if !whole {
                 dw.copy_from(rows(&mut sums, k, width).as_ref().strip(0, len));
@@ -198,7 +201,7 @@ fn gather_panel<V: Vector>(
     let (stride, start) = (target.stride(), target.as_mut_slice().as_mut_ptr());
     for c in (0..width).step_by(part) {
         let mut lists_of_pair = stream.as_ptr();
-        for (q, &head) in heads.iter().enumerate() {
+        for (q, &head) in lists.pairs().zip(heads) {
             if head == Head::default() && !fresh {
                 continue;
             }
