@@ -102,6 +102,10 @@ impl Prepared {
         self.by_row.begin(rows, COLUMNS, panels.clone(), 0..rows.div_ceil(2));
         if matched {
             self.match_rows(x);
+        } else {
+            // Picked rows lie anywhere in memory: all are asked for before the first is waited for.
+            let columns = panels.start * COLUMNS..(panels.end * COLUMNS).min(columns);
+            (0..rows).for_each(|row| ask_for(&x.padded_row(row)[columns.clone()]));
         }
         for first in panels.map(|p| p * COLUMNS) {
             self.by_row.begin_panel();
@@ -160,6 +164,22 @@ impl Prepared {
         }
         self.by_row.set_order(order.into_iter());
     }
+}
+
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
+
+/// Lets the CPU fetch these bytes into its cache, without waiting for them.
+#[inline(always)]
+fn ask_for(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(LINE_BYTES) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and a prefetch has no effect that a program could see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 /// A bit for each of the first 64 bytes that is not 0.
