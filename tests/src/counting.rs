@@ -6,18 +6,26 @@ use nn_core::backend::{Backend, Description, Naive};
 use nn_core::matrix::{InputRef, MatMut, MatRef, Scratch};
 use nn_core::ops::{Activation, Binary, Gemm, Labels, Operand, Unary};
 
-/// The reference kernels, and a count of all calls to them.
+/// The reference kernels, and a count of the calls to them.
 #[derive(Debug, Default)]
-pub struct Counting(AtomicUsize);
+pub struct Counting {
+    all: AtomicUsize,
+    first_layers: AtomicUsize,
+}
 
 impl Counting {
     /// The calls since the last time that this was asked.
     pub fn take(&self) -> usize {
-        self.0.swap(0, Relaxed)
+        self.all.swap(0, Relaxed)
+    }
+
+    /// Those for a layer on rows of [`SparseBytes`](nn_core::matrix::SparseBytes), since the last time that this was asked.
+    pub fn take_first_layers(&self) -> usize {
+        self.first_layers.swap(0, Relaxed)
     }
 
     fn count(&self) -> Naive {
-        self.0.fetch_add(1, Relaxed);
+        self.all.fetch_add(1, Relaxed);
         Naive
     }
 }
@@ -40,6 +48,9 @@ impl Backend<f64> for Counting {
         y: MatMut<'_, f64>,
         scratch: &mut Scratch<f64>,
     ) {
+        if let InputRef::SparseBytes(_) = x {
+            self.first_layers.fetch_add(1, Relaxed);
+        }
         self.count().affine(x, w, bias, f, y, scratch);
     }
 

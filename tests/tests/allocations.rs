@@ -12,7 +12,7 @@ use nn_core::backend::simd::Simd;
 use nn_core::exec::SessionOptions;
 use nn_core::layers::{Dense, Nonlinearity};
 use nn_core::losses::Loss;
-use nn_core::matrix::Rows;
+use nn_core::matrix::{InputRef, Rows, SparseBytes};
 use nn_core::metrics::Metric;
 use nn_core::models::{Compile, Network, Sequential};
 use nn_core::ops::Activation;
@@ -147,10 +147,22 @@ impl Cases {
     }
 }
 
+/// A step, and what it is worth on the same rows, which shares the next step's computation.
+fn step_and_test(network: &mut Network<f32>, x: InputRef<'_, f32>, labels: &[i32]) -> Result<()> {
+    network.train_on_batch(x, labels)?;
+    network.test_on_batch(x, labels).map(drop)
+}
+
 /// In one test, because allocations are counted on all threads.
 #[test]
 fn training_and_predicting_come_to_allocate_nothing() -> Result<()> {
     let backend: Arc<dyn Backend<f32>> = Arc::new(Simd::detect());
+    let pixels = Rng(2).pixels(ROWS * 784);
+    let (data, labels) = (SparseBytes::new(&pixels, ROWS, 784, 255.0)?, Rng(3).classes(ROWS, 10));
+    let mut sharing = network(Optimizer::adam(0.001), SessionOptions::new(Arc::clone(&backend)))?;
+    comes_to_allocate_nothing("steps and tests on the same rows", || {
+        step_and_test(&mut sharing, InputRef::sparse_bytes(&data), &labels)
+    })?;
     for form in Form::ALL {
         let cases = Cases::new(form);
         for optimizer in [Optimizer::sgd(0.1), Optimizer::adam(0.001)] {

@@ -131,6 +131,12 @@ fn an_epoch_goes_through_fit_and_the_exercises_one_measures_both_parts() -> Test
     let forward = 2 * (60 + 10_000) * (784 * 8 + 8 * 10);
     assert_eq!(series(&record)[0]["flops"]["done"], step + forward);
     assert!(series(&record)[0]["loss"].is_f64(), "{record}");
+
+    let sparse = ["epoch", "--exercise", "--input", "sparse", "--backend", "simd"];
+    let (_, record) = measure(&[&sparse[..], &SMALL].concat())?;
+    let test = 2 * 10_000 * (784 * 8 + 8 * 10);
+    let counted = &series(&record)[0]["flops"]["dense_equivalent"];
+    assert_eq!(*counted, step + test, "the training images' forward pass is the step's");
     Ok(())
 }
 

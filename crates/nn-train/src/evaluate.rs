@@ -6,9 +6,9 @@ use nn_core::models::Figures;
 
 use crate::{Dataset, Error, Result, Trainable};
 
-/// Rows per batch where the batch's size changes nothing but the memory for the answers: evaluation and prediction.
-/// Eight thousand rows keep every thread busy; the probabilities of so many digits are 640 kB in f64.
-const EVALUATION_BATCH: usize = 8192;
+/// Rows per batch of a prediction, whose size changes nothing but the memory for the answers. Eight thousand rows keep every
+/// thread busy; the probabilities of so many digits are 640 kB in f64.
+const PREDICTION_BATCH: usize = 8192;
 
 /// Loss and metrics of a data set: those of all its rows together.
 ///
@@ -22,13 +22,10 @@ pub fn evaluate<T: Scalar>(network: &mut dyn Trainable<T>, data: &Dataset<'_, T>
     measure(network, data)
 }
 
-/// The same for data that are known to fit.
+/// The same for data that are known to fit. They are one batch: what is measured are sums over its rows, and where a step has
+/// learnt from the same rows as a whole, the network can tell.
 pub(crate) fn measure<T: Scalar>(network: &mut dyn Trainable<T>, data: &Dataset<'_, T>) -> Result<Figures> {
-    let mut figures = Figures::none(&network.figure_names());
-    for (start, rows) in pieces(data.rows()) {
-        figures.add(&network.test_batch(&data.batch(start, rows))?);
-    }
-    Ok(figures)
+    Ok(network.test_batch(&data.whole())?)
 }
 
 /// What a network with one input and one output says about each row of `x`: \[rows, width\], row-major; of a classifier, the
@@ -83,5 +80,5 @@ pub fn predict_outputs<T: Scalar>(
 
 /// Start and length of each batch.
 fn pieces(rows: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..rows).step_by(EVALUATION_BATCH).map(move |start| (start, EVALUATION_BATCH.min(rows - start)))
+    (0..rows).step_by(PREDICTION_BATCH).map(move |start| (start, PREDICTION_BATCH.min(rows - start)))
 }

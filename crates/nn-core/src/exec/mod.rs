@@ -14,6 +14,7 @@
 //!
 //! [`explain`] tells all of this of a set of fetches, for people and pictures.
 
+mod ahead;
 mod analysis;
 mod descend;
 mod elementwise;
@@ -23,6 +24,7 @@ mod lower;
 mod memory;
 mod moves;
 mod operands;
+mod outputs;
 mod passes;
 mod plain;
 mod plan;
@@ -36,8 +38,9 @@ mod value;
 mod view;
 mod wide;
 
+pub use outputs::Outputs;
 #[doc(hidden)] // For the benchmark `fork_join`; no part of the interface.
 pub use pool::Team;
-pub use session::{Outputs, Session, SessionOptions};
+pub use session::{Session, SessionOptions};
 pub use value::{Feed, Tensor};
 pub use view::{CommitView, Explained, Origin, StageView, StepView, SumView, ValueView, explain};

@@ -64,6 +64,7 @@ impl Passes {
         let unit_of = numbered.flat_map(|(i, unit)| unit.nodes.iter().map(move |&n| (n, i))).collect();
         let mut this = Self { units, unit_of, assignments: Vec::new() };
         this.assignments = this.find_assignments(lower)?;
+        this.keep_assignments_apart(lower);
         Ok(this)
     }
 
@@ -113,6 +114,20 @@ impl Passes {
             let op = &lower.graph.node(reader).op;
             own || !matches!(op, Op::Assign(_)) && position(lower, reader) < self.units[unit].position
         })
+    }
+
+    /// A pass that writes a buffer, too, assigns nothing in place: what is in place can be left until everything else is
+    /// computed.
+    fn keep_assignments_apart(&mut self, lower: &Lower<'_>) {
+        let writes_buffer = |unit: &Unit| {
+            let mut outputs = unit.nodes.iter().flat_map(|&node| self.outputs_of(node, &unit.nodes, lower));
+            outputs.any(|(_, variable)| variable.is_none())
+        };
+        let mixed: Vec<bool> = self.units.iter().map(writes_buffer).collect();
+        for assignment in &mut self.assignments {
+            let unit = self.unit_of.get(&assignment.value);
+            assignment.in_place &= unit.is_some_and(|&unit| !mixed[unit]);
+        }
     }
 
     fn write_pass(&self, nodes: &[Node], level: usize, lower: &mut Lower<'_>) -> Result<()> {

@@ -4,7 +4,9 @@ use std::mem::take;
 
 use smallvec::SmallVec;
 
+use super::ahead::{assigns, is_separable};
 use super::elementwise::{self, Arrays, Elementwise, MAX_OUTPUTS};
+use super::outputs::FetchBuf;
 use super::pool::{Pool, Worker};
 use super::program::{Extent, Fetched, Instr, Kernel, Operand, Place, Program, Stage};
 use super::run::execute;
@@ -47,16 +49,6 @@ pub(super) fn lanes(rows: usize, shard_rows: usize) -> impl Iterator<Item = (usi
     let lanes = (shards / MIN_SHARDS_PER_LANE).clamp(1, MAX_LANES);
     let start = move |lane: usize| (shards * lane / lanes * shard_rows).min(rows);
     (0..lanes).map(move |lane| (start(lane), start(lane + 1) - start(lane)))
-}
-
-/// The values of a run's fetches, one for each.
-#[derive(Debug)]
-pub(super) struct FetchBuf<T> {
-    pub(super) dims: Vec<usize>,
-    pub(super) floats: AlignedBuf<T>,
-    pub(super) ints: AlignedBuf<i32>,
-    pub(super) is_ints: bool,
-    pub(super) is_value: bool,
 }
 
 /// What a run works with, beside the plan and the variables.
@@ -103,6 +95,8 @@ pub(super) struct Plan<T> {
     prepared: Vec<Prepared>,
     constants: Vec<AlignedBuf<T>>,
     pub(super) outputs: Vec<FetchBuf<T>>,
+    /// Whether what it assigns can wait until everything else was computed.
+    separable: bool,
 }
 
 impl<T: Scalar> Plan<T> {
@@ -142,6 +136,7 @@ impl<T: Scalar> Plan<T> {
         let outputs = program.fetched.iter().map(FetchBuf::new).collect();
         Self {
             block_cols: program.block_cols,
+            separable: is_separable(&program),
             program,
             shard_rows,
             axes,
@@ -163,8 +158,27 @@ impl<T: Scalar> Plan<T> {
         self.program.initializes
     }
 
+    /// Whether a run changes variables.
+    pub(super) fn changes_variables(&self) -> bool {
+        let program = &self.program;
+        let mut instrs = program.stages.iter().flat_map(|s| s.before.iter().chain(&s.per_shard));
+        program.initializes || !program.commits.is_empty() || instrs.any(assigns)
+    }
+
+    /// Whether [`compute`](Self::compute) can come before [`assign`](Self::assign), with other plans' runs in between.
+    pub(super) fn is_separable(&self) -> bool {
+        self.separable
+    }
+
     /// Runs the program: computes, then writes the fetches, then lets the assignments take effect.
     pub(super) fn run(&mut self, with: With<'_, T>, vars: &mut [Variable<T>]) {
+        self.compute(with, vars);
+        self.assign(with, vars);
+    }
+
+    /// The first part of a run: computes and writes the fetches. Of a separable plan no variable has changed then, and all
+    /// that the second part needs is in the plan's own buffers.
+    pub(super) fn compute(&mut self, with: With<'_, T>, vars: &mut [Variable<T>]) {
         for &(feed, once, ints) in &self.program.fed_once {
             match with.feeds[feed] {
                 Feed::Floats(x) if !ints => self.once.floats[once].copy_from_slice(x),
@@ -176,12 +190,26 @@ impl<T: Scalar> Plan<T> {
         let program = take(&mut self.program);
         for (number, stage) in program.stages.iter().enumerate() {
             for instr in &stage.before {
-                self.run_once(instr, with, vars);
+                if !(self.separable && assigns(instr)) {
+                    self.run_once(instr, with, vars);
+                }
             }
             self.run_shards(&program, number, stage, with, vars);
         }
         self.program = program;
         self.fetch();
+    }
+
+    /// The second part of a run: passes that write variables in place, if they were left for it, then the commits. Reads
+    /// no feed.
+    pub(super) fn assign(&mut self, with: With<'_, T>, vars: &mut [Variable<T>]) {
+        if self.separable {
+            let program = take(&mut self.program);
+            for instr in program.stages.iter().flat_map(|stage| &stage.before).filter(|i| assigns(i)) {
+                self.run_once(instr, with, vars);
+            }
+            self.program = program;
+        }
         self.commit(vars);
     }
 
@@ -356,20 +384,6 @@ impl<T: Scalar> Plan<T> {
 fn blocked<'a, T: Scalar>(operand: &Operand, data: &'a [T], block_cols: usize) -> MatRef<'a, T> {
     let rows = if let Extent::Fixed(rows) = operand.extent { rows } else { 0 };
     fits(MatRef::blocked(data, rows, operand.cols, block_cols))
-}
-
-impl<T: Scalar> FetchBuf<T> {
-    fn new(fetched: &Fetched) -> Self {
-        let (dims, is_ints, is_value) = match fetched {
-            Fetched::Nothing => (vec![], false, false),
-            Fetched::Rows { operand, dims, .. } | Fetched::Once { operand, dims } => {
-                (dims.clone(), operand.ints, true)
-            }
-        };
-        let len: usize = if is_value { dims.iter().product() } else { 0 };
-        let (floats, ints) = if is_ints { (0, len) } else { (len, 0) };
-        Self { dims, floats: AlignedBuf::zeroed(floats), ints: AlignedBuf::zeroed(ints), is_ints, is_value }
-    }
 }
 
 /// A part of the outputs of an elementwise pass.

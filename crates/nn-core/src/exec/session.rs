@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::ahead::Ahead;
 use super::lower::lower;
-use super::plan::{FetchBuf, Plan, With};
+use super::outputs::Outputs;
+use super::plan::{Plan, With};
 use super::pool::Pool;
 use super::value::{Feed, Tensor, Variable};
 use crate::backend::{Backend, Description};
@@ -72,6 +74,10 @@ pub struct Session<T> {
     pool: Pool<T>,
     /// What variables and random nodes draw from.
     seed: u64,
+    /// How often variables were changed.
+    version: u64,
+    /// The run that was computed ahead, if one was.
+    ahead: Ahead,
 }
 
 /// What a plan was compiled for: the fetches, the placeholders fed, and the rows of each batch axis.
@@ -98,7 +104,16 @@ impl<T: Scalar> Session<T> {
         for number in 0..graph.variables().len() {
             vars.push(initial_value(&graph, number, seed, options.backend.block_columns())?);
         }
-        Ok(Self { graph, backend: options.backend, vars, plans: Vec::new(), pool, seed })
+        Ok(Self {
+            graph,
+            backend: options.backend,
+            vars,
+            plans: Vec::new(),
+            pool,
+            seed,
+            version: 0,
+            ahead: Ahead::default(),
+        })
     }
 
     /// Adds nodes and variables to the graph of a session that runs. Each new variable gets the initial value that it
@@ -137,6 +152,7 @@ impl<T: Scalar> Session<T> {
         let values =
             new.map(|number| initial_value(&graph, number, self.seed, block)).collect::<Result<Vec<_>>>()?;
         // A batch axis that turned out to be another one, or a number, is no axis of any run to come.
+        self.ahead.forget();
         self.plans.retain(|(key, _)| key.axes.iter().all(|(symbol, _)| graph.is_open(*symbol)));
         self.vars.extend(values);
         self.graph = graph;
@@ -145,6 +161,7 @@ impl<T: Scalar> Session<T> {
 
     /// Frees what was compiled for these fetches, which will not be run again.
     pub(crate) fn forget(&mut self, fetches: &[Node]) {
+        self.ahead.forget();
         self.plans.retain(|(key, _)| key.fetches != fetches);
     }
 
@@ -185,7 +202,9 @@ impl<T: Scalar> Session<T> {
                 variable.name, variable.dims
             )));
         }
-        self.vars[id.index()] = Variable::new(&Tensor::new(dims, value)?, self.backend.block_columns());
+        let value = Tensor::new(dims, value)?;
+        self.version += 1;
+        self.vars[id.index()] = Variable::new(&value, self.backend.block_columns());
         Ok(())
     }
 
@@ -198,28 +217,108 @@ impl<T: Scalar> Session<T> {
     /// If a placeholder that a fetch depends on is not fed, or is fed a value of another shape or type; nothing has
     /// been computed or changed then.
     pub fn run(&mut self, fetches: &[Node], feeds: &[(Node, Feed<'_, T>)]) -> Result<Outputs<'_, T>> {
-        let axes = self.check_feeds(feeds)?;
-        let fits = |key: &Key| {
-            key.fetches == fetches
-                && key.axes == *axes
-                && key.feeds.iter().eq(feeds.iter().map(|(node, _)| node))
-        };
-        let found = self.plans.iter().position(|(key, _)| fits(key));
-        let number = match found {
-            Some(number) => number,
-            None => self.compile(fetches, feeds, &axes)?,
-        };
+        let number = self.plan(fetches, feeds)?;
+        let computed = self.ahead.take(number, self.version, feeds);
         let plan = &mut self.plans[number].1;
-        check_classes(&self.graph, plan.classes(), feeds)?;
+        if plan.changes_variables() {
+            self.version += 1;
+        }
         let values: SmallVec<[Feed<'_, T>; 8]> = feeds.iter().map(|(_, feed)| *feed).collect();
         let with = With { backend: &*self.backend, feeds: &values, pool: &self.pool, seed: self.seed };
-        plan.run(with, &mut self.vars);
+        if computed {
+            plan.assign(with, &mut self.vars);
+        } else {
+            plan.run(with, &mut self.vars);
+        }
         if plan.initializes() {
             for (number, value) in self.vars.iter_mut().enumerate() {
                 *value = initial_value(&self.graph, number, self.seed, self.backend.block_columns())?;
             }
         }
         Ok(Outputs { values: &plan.outputs })
+    }
+
+    /// Computes and hands out what [`run`](Self::run) would, with no assignment taking effect. If `run` is called with the
+    /// same fetches and feeds before a variable has changed, all that is left for it are the assignments: a loss that is
+    /// measured after a step on the rows that the next step learns from costs nothing that the next step would not have
+    /// cost. Other runs in between are as they would be. None, and nothing computed, where this can't be done:
+    ///
+    /// - It must be certain that the feeds are the same. They are if each is a range of rows of one [`SparseBytes`], or holds
+    ///   integers, of which a copy is kept and compared; other numbers belong to the caller, who may change them.
+    /// - What is assigned must not be written while the rest is still being computed, as plain gradient descent on a small
+    ///   batch does.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nn_core::backend::Naive;
+    /// use nn_core::exec::{Session, SessionOptions};
+    /// use nn_core::graph::Graph;
+    /// use nn_core::init::Initializer;
+    /// use nn_core::matrix::{InputRef, SparseBytes};
+    ///
+    /// let mut g = Graph::new();
+    /// let x = g.placeholder("x", &[None, Some(2)])?;
+    /// let sum = g.reduce_sum(x)?;
+    /// let w = g.variable("w", &[], Initializer::Zeros)?;
+    /// let step = g.add(w, sum)?;
+    /// let step = g.assign(w, step)?;
+    ///
+    /// let data = SparseBytes::new(&[0, 51, 0, 255], 2, 2, 255.0)?;
+    /// let feeds = [(x, InputRef::sparse_bytes(&data).into())];
+    /// let mut session = Session::<f64>::new(g, SessionOptions::new(Arc::new(Naive)))?;
+    /// let ahead = session.run_ahead(&[sum, step], &feeds)?;
+    /// assert_eq!(ahead.map(|out| out.scalar(0)).transpose()?, Some(1.2));
+    /// assert_eq!(session.run(&[w], &[])?.scalar(0)?, 0.0);
+    /// session.run(&[sum, step], &feeds)?;
+    /// assert_eq!(session.run(&[w], &[])?.scalar(0)?, 1.2);
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    ///
+    /// [`SparseBytes`]: crate::matrix::SparseBytes
+    pub fn run_ahead(
+        &mut self,
+        fetches: &[Node],
+        feeds: &[(Node, Feed<'_, T>)],
+    ) -> Result<Option<Outputs<'_, T>>> {
+        let number = self.plan(fetches, feeds)?;
+        let plan = &mut self.plans[number].1;
+        if !plan.is_separable() {
+            return Ok(None);
+        }
+        if !self.ahead.is(number, self.version, feeds) {
+            if !self.ahead.begin(feeds) {
+                return Ok(None);
+            }
+            let values: SmallVec<[Feed<'_, T>; 8]> = feeds.iter().map(|(_, feed)| *feed).collect();
+            let with = With { backend: &*self.backend, feeds: &values, pool: &self.pool, seed: self.seed };
+            plan.compute(with, &mut self.vars);
+            self.ahead.computed(number, self.version);
+        }
+        Ok(Some(Outputs { values: &plan.outputs }))
+    }
+
+    /// How often variables were changed: while this stays the same, so do all of them.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The number of the plan for these fetches and feeds, which have been checked.
+    fn plan(&mut self, fetches: &[Node], feeds: &[(Node, Feed<'_, T>)]) -> Result<usize> {
+        let axes = self.check_feeds(feeds)?;
+        let fits = |key: &Key| {
+            key.fetches == fetches
+                && key.axes == *axes
+                && key.feeds.iter().eq(feeds.iter().map(|(node, _)| node))
+        };
+        let number = match self.plans.iter().position(|(key, _)| fits(key)) {
+            Some(number) => number,
+            None => self.compile(fetches, feeds, &axes)?,
+        };
+        check_classes(&self.graph, self.plans[number].1.classes(), feeds)?;
+        Ok(number)
     }
 
     fn compile(&mut self, fetches: &[Node], feeds: &[(Node, Feed<'_, T>)], axes: &Axes) -> Result<usize> {
@@ -336,64 +435,4 @@ fn check_classes<T>(graph: &Graph, classes: &[(usize, usize)], feeds: &[(Node, F
         }
     }
     Ok(())
-}
-
-/// The values of a run's fetches, in their order.
-#[derive(Debug)]
-pub struct Outputs<'s, T> {
-    values: &'s [FetchBuf<T>],
-}
-
-impl<'s, T: Scalar> Outputs<'s, T> {
-    fn value(&self, i: usize) -> Result<&'s FetchBuf<T>> {
-        self.values.get(i).filter(|v| v.is_value).ok_or_else(|| {
-            Error::invalid(format_args!(
-                "outputs: fetch {i} has no value ({} were fetched; assignments and groups have none)",
-                self.values.len()
-            ))
-        })
-    }
-
-    /// The dimensions of fetch `i`; none for a scalar and for what has no value.
-    pub fn dims(&self, i: usize) -> &'s [usize] {
-        self.values.get(i).map_or(&[], |v| &v.dims)
-    }
-
-    /// The elements of fetch `i`, row-major.
-    ///
-    /// # Errors
-    /// If it holds no floats.
-    pub fn floats(&self, i: usize) -> Result<&'s [T]> {
-        match self.value(i)? {
-            v if v.is_ints => {
-                Err(Error::invalid(format_args!("outputs: fetch {i} holds ints; ask for ints({i})")))
-            }
-            v => Ok(&v.floats),
-        }
-    }
-
-    /// The elements of fetch `i`, integers or (0 and 1) outcomes of comparisons.
-    ///
-    /// # Errors
-    /// If it holds floats.
-    pub fn ints(&self, i: usize) -> Result<&'s [i32]> {
-        match self.value(i)? {
-            v if v.is_ints => Ok(&v.ints),
-            _ => Err(Error::invalid(format_args!("outputs: fetch {i} holds floats; ask for floats({i})"))),
-        }
-    }
-
-    /// The value of fetch `i`, a float scalar.
-    ///
-    /// # Errors
-    /// If it is not one.
-    pub fn scalar(&self, i: usize) -> Result<T> {
-        match self.floats(i)? {
-            &[x] => Ok(x),
-            _ => Err(Error::invalid(format_args!(
-                "outputs: fetch {i} has the shape {:?}, not a scalar's",
-                self.dims(i)
-            ))),
-        }
-    }
 }

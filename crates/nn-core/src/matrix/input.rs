@@ -1,7 +1,7 @@
 //! The forms in which the rows of a data set reach the first layer: dense numbers, bytes with a divisor, sparse rows;
 //! each with a selection of rows, so that a shuffled batch is a list of row numbers and not a copy.
 
-use super::{MatRef, SparseBytes, SparseRows};
+use super::{MatRef, RowsId, SparseBytes, SparseRows};
 use crate::{Error, Result, Scalar};
 
 /// Which rows of a data set take part, in which order.
@@ -331,6 +331,15 @@ impl<'a, T: Scalar> InputRef<'a, T> {
             Self::Bytes(x) => x.rows,
             Self::Sparse(x) => x.rows,
             Self::SparseBytes(x) => x.rows,
+        }
+    }
+
+    /// Which rows these are, if that can be known for certain: what a caller lends may be other rows the next time that it is
+    /// seen at the same place.
+    pub(crate) fn id(&self) -> Option<RowsId> {
+        match self {
+            Self::SparseBytes(x) => x.id(),
+            Self::Dense(_) | Self::Bytes(_) | Self::Sparse(_) => None,
         }
     }
 

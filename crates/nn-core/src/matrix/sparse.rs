@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{AlignedBuf, Rows};
 use crate::{Error, Result, Scalar};
@@ -29,6 +30,8 @@ const MARGIN: usize = MAX_PANEL;
 /// ```
 #[derive(Debug)]
 pub struct SparseBytes<T> {
+    /// No other data of this process have this number, and nothing about these ever changes: same number, same rows.
+    id: u64,
     /// Rows of `stride` bytes, zeros from `cols` on.
     bytes: AlignedBuf<u8>,
     rows: usize,
@@ -39,6 +42,15 @@ pub struct SparseBytes<T> {
     /// What each byte stands for.
     values: Box<[T]>,
     groups: Box<[Group]>,
+}
+
+/// Rows of a data set that never changes, told from all other rows: if two are equal, so is every byte of what they stand
+/// for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowsId {
+    data: u64,
+    start: usize,
+    len: usize,
 }
 
 /// What was made of [`GROUP_ROWS`] rows.
@@ -69,7 +81,9 @@ impl<T: Scalar> SparseBytes<T> {
                 entries += from.iter().filter(|&&b| b != 0).count();
             }
         }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Ok(Self {
+            id: NEXT.fetch_add(1, Relaxed),
             bytes: padded,
             rows,
             cols,
@@ -160,6 +174,16 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
     /// Whether products keep what they make of these rows, because they are all those of a group.
     pub fn is_kept(&self) -> bool {
         self.group().is_some()
+    }
+
+    /// Which rows these are; none if they don't follow each other in the data, or come with what someone else made of them.
+    pub(super) fn id(&self) -> Option<RowsId> {
+        match self.rows {
+            Rows::Range { start, len } if self.prepared.is_empty() => {
+                Some(RowsId { data: self.data.id, start, len })
+            }
+            _ => None,
+        }
     }
 
     /// What each of the 256 bytes stands for.

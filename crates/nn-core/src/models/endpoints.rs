@@ -109,4 +109,9 @@ impl Run {
         train.push(ends.train);
         Self { train, test: nodes(&ends.test_figures), ends }
     }
+
+    /// Whether the first fetches of a step are those of a test: no layer does anything else when it learns.
+    pub(super) fn measures_alike(&self) -> bool {
+        self.train.split_last().is_some_and(|(_, figures)| *figures == self.test)
+    }
 }

@@ -1,6 +1,7 @@
 //! Models: descriptions of layers, as a stack ([`Sequential`]) or with any number of inputs and outputs ([`Model`]), compiled
 //! to a [`Network`] that trains, tests and predicts batch by batch.
 
+mod ahead;
 mod batch;
 mod compile;
 mod endpoints;

@@ -3,6 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
+use super::ahead::Habit;
 use super::compile::{Compile, Compiled};
 use super::endpoints::{Endpoints, Run};
 use super::model::Model;
@@ -27,6 +28,8 @@ pub struct Network<T> {
     pub(super) training: Option<Training>,
     /// What is fed as the weights of a batch that has none, where the graph has weights.
     pub(super) ones: Vec<T>,
+    /// Whether tests are followed by steps on the same batch.
+    pub(super) habit: Habit,
 }
 
 /// What is run to learn and to measure.
@@ -77,6 +80,7 @@ impl<T: Scalar> Network<T> {
                 learning_rate,
             }),
             ones: Vec::new(),
+            habit: Habit::default(),
         })
     }
 
@@ -105,6 +109,7 @@ impl<T: Scalar> Network<T> {
             model: Some((model.clone(), own)),
             training: None,
             ones: Vec::new(),
+            habit: Habit::default(),
         })
     }
 
@@ -142,6 +147,7 @@ impl<T: Scalar> Network<T> {
                 self.session.forget(&run.test);
             }
         }
+        self.habit = Habit::default();
         let names = ends.train_figures.iter().map(|(name, _)| name.clone()).collect();
         self.training = Some(Training {
             names,

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::ahead;
 use super::batch::{Batch, Figures, Ratio, Target};
 use super::endpoints::{Endpoints, FigureNodes, Run};
 use super::network::{Network, compiled};
@@ -82,7 +83,9 @@ impl<T: Scalar> Network<T> {
         self.run("train", batch, true)
     }
 
-    /// The figures of a batch.
+    /// The figures of a batch. If it is the batch that was trained on last, and the same was done before and followed by a
+    /// step on it, the next step on it is expected and its computation shared, where that changes no bit
+    /// ([`Session::run_ahead`](crate::exec::Session::run_ahead)).
     ///
     /// # Errors
     /// If the network was not compiled, or the batch does not fit it.
@@ -136,7 +139,18 @@ impl<T: Scalar> Network<T> {
         }
         let (fetches, figures) =
             if learn { (train, &ends.train_figures) } else { (test, &ends.test_figures) };
-        let out = self.session.run(fetches, &feeds)?;
+        let (id, version) = (ahead::id(batch), self.session.version());
+        let expects_step = if learn {
+            self.habit.train(id, version);
+            false
+        } else {
+            self.habit.test(&id, version) && run.measures_alike()
+        };
+        let ahead = if expects_step { self.session.run_ahead(train, &feeds)? } else { None };
+        let out = match ahead {
+            Some(out) => out,
+            None => self.session.run(fetches, &feeds)?,
+        };
         let mut next = 0;
         let mut scalar = || {
             next += 1;
