@@ -102,3 +102,169 @@ fn descent(pass: &Instr, sum: Place) -> Option<(Operand, Operand, VarId)> {
     let written = outputs.as_slice() == [Source::Register(result)];
     (scaled && descends && written && gradient.place == sum).then_some((*weights, *rate, id))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Result;
+    use crate::exec::lower::lower;
+    use crate::graph::{DType, Graph, Node, Op};
+    use crate::init::Initializer;
+    use crate::layers::Dense;
+    use crate::ops::{Activation, Trans};
+    use crate::optim::{Clipping, Optimizer, Sgd};
+
+    /// Rows of a shard.
+    const SHARD: usize = 252;
+
+    /// Which variables a run of `fetches` on `rows` rows descends on directly; weights may be in blocks of 4 columns.
+    fn descends(g: &Graph, fetches: &[Node], rows: usize) -> Result<Vec<String>> {
+        let feeds: Vec<Node> = g.handles().filter(|&n| g.node(n).op == Op::Placeholder).collect();
+        let program = lower(g, fetches, &feeds, &|_| Some(rows), Some(4), SHARD)?;
+        let shards = program.stages.iter().flat_map(|stage| &stage.per_shard);
+        let directly = shards.filter(|instr| instr.kernel == Kernel::Descend);
+        Ok(directly
+            .map(|instr| match instr.outs[0].place {
+                Place::Var(id) => g.var(id).name.clone(),
+                place => format!("{place:?}"),
+            })
+            .collect())
+    }
+
+    /// A classifier 6 → 8 tanh → 3, its kernels' gradients, and its step.
+    fn classifier(optimizer: &Optimizer, l2: f64) -> Result<(Graph, Vec<Node>, Node)> {
+        let mut g = Graph::new();
+        let x = g.placeholder("x", &[None, Some(6)])?;
+        let labels = g.typed_placeholder("labels", &[None], DType::Int)?;
+        let hidden = Dense::new(8).activation(Activation::Tanh).regularizer(0.0, l2).build(&mut g, x)?;
+        let logits = Dense::new(3).build(&mut g, hidden.output)?.output;
+        let losses = g.softmax_cross_entropy(logits, labels)?;
+        let mut loss = g.reduce_mean(losses)?;
+        if let Some(penalty) = hidden.penalty {
+            loss = g.add(loss, penalty)?;
+        }
+        let pairs = optimizer.compute_gradients(&mut g, loss)?;
+        let step = optimizer.apply_gradients(&mut g, &pairs)?;
+        Ok((g, pairs.into_iter().map(|(gradient, _)| gradient).collect(), step))
+    }
+
+    #[test]
+    fn plain_descent_on_one_shard_goes_into_both_kernels() -> Result<()> {
+        let (g, _, step) = classifier(&Optimizer::sgd(0.1), 0.0)?;
+        for rows in [1, 50, SHARD] {
+            let mut found = descends(&g, &[step], rows)?;
+            found.sort();
+            assert_eq!(found, ["dense/kernel", "dense_1/kernel"], "{rows} rows");
+        }
+        assert_eq!(descends(&g, &[step], SHARD + 1)?, [""; 0], "shards add up their sums first");
+        Ok(())
+    }
+
+    #[test]
+    fn a_gradient_that_is_fetched_is_formed() -> Result<()> {
+        let (g, gradients, step) = classifier(&Optimizer::sgd(0.1), 0.0)?;
+        assert_eq!(descends(&g, &[step, gradients[0]], 50)?, ["dense_1/kernel"]);
+        assert_eq!(descends(&g, &[step, gradients[2]], 50)?, ["dense/kernel"]);
+        Ok(())
+    }
+
+    #[test]
+    fn an_update_that_is_more_than_plain_descent_is_a_pass() -> Result<()> {
+        let momentum = Optimizer::from(Sgd::new(0.1).momentum(0.9));
+        let clipped = |by| Optimizer::sgd(0.1).clipping(by);
+        for optimizer in [
+            momentum,
+            Optimizer::adam(0.1),
+            clipped(Clipping::Value(1.0)),
+            clipped(Clipping::Norm(1.0)),
+            clipped(Clipping::GlobalNorm(1.0)),
+        ] {
+            let (g, _, step) = classifier(&optimizer, 0.0)?;
+            assert_eq!(descends(&g, &[step], 50)?, [""; 0], "{optimizer:?}");
+        }
+        let (g, _, step) = classifier(&Optimizer::sgd(0.1), 0.01)?;
+        assert_eq!(
+            descends(&g, &[step], 50)?,
+            ["dense_1/kernel"],
+            "the penalty is part of the first gradient"
+        );
+        Ok(())
+    }
+
+    /// w ← w − rate · xᵀδ for w: \[6, 8\], by hand: the graph, x, δ, w and the product.
+    fn by_hand() -> Result<(Graph, [Node; 4])> {
+        let mut g = Graph::new();
+        let x = g.placeholder("x", &[None, Some(6)])?;
+        let delta = g.placeholder("delta", &[None, Some(8)])?;
+        let w = g.variable("w", &[6, 8], Initializer::Constant(1.0))?;
+        let product = g.matmul_with(x, Trans::Yes, delta, Trans::No)?;
+        Ok((g, [x, delta, w, product]))
+    }
+
+    fn assign(g: &mut Graph, w: Node, rate: Node, gradient: Node) -> Result<Node> {
+        let less = g.mul(rate, gradient)?;
+        let new = g.sub(w, less)?;
+        g.assign(w, new)
+    }
+
+    #[test]
+    fn weights_that_are_read_before_or_in_the_same_shard_do_not_matter() -> Result<()> {
+        let (mut g, [x, _, w, product]) = by_hand()?;
+        let rate = g.scalar(0.5);
+        let step = assign(&mut g, w, rate, product)?;
+        let y = g.matmul(x, w)?;
+        let squares = g.square(w)?;
+        let norm = g.reduce_sum(squares)?;
+        assert_eq!(descends(&g, &[step], 50)?, ["w"]);
+        assert_eq!(descends(&g, &[step, y, norm, w], 50)?, ["w"]);
+        Ok(())
+    }
+
+    #[test]
+    fn weights_that_are_read_later_stay_as_they_are_till_then() -> Result<()> {
+        let (mut g, [x, _, w, product]) = by_hand()?;
+        let rate = g.scalar(0.5);
+        let step = assign(&mut g, w, rate, product)?;
+        let mean = g.reduce_mean(x)?;
+        let centred = g.sub(x, mean)?;
+        let y = g.matmul(centred, w)?;
+        assert_eq!(descends(&g, &[step, y], 50)?, [""; 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_rate_that_is_a_sum_of_the_same_batch_is_waited_for() -> Result<()> {
+        let (mut g, [x, _, w, product]) = by_hand()?;
+        let sum = g.reduce_sum(x)?;
+        let step = assign(&mut g, w, sum, product)?;
+        assert_eq!(descends(&g, &[step], 50)?, [""; 0]);
+
+        let (mut g, [x, _, w, product]) = by_hand()?;
+        let sum = g.reduce_mean(x)?;
+        let step = assign(&mut g, w, sum, product)?;
+        assert_eq!(descends(&g, &[step], 50)?, [""; 0], "or computed from one");
+        Ok(())
+    }
+
+    #[test]
+    fn a_gradient_of_another_shape_than_the_weights_is_formed() -> Result<()> {
+        let (mut g, [_, _, _, product]) = by_hand()?;
+        let flat = g.variable("flat", &[48], Initializer::Constant(1.0))?;
+        let reshaped = g.reshape(product, &[Some(48)])?;
+        let rate = g.scalar(0.5);
+        let step = assign(&mut g, flat, rate, reshaped)?;
+        assert_eq!(descends(&g, &[step], 50)?, [""; 0]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_product_that_serves_two_variables_is_formed() -> Result<()> {
+        let (mut g, [_, _, w, product]) = by_hand()?;
+        let v = g.variable("v", &[6, 8], Initializer::Constant(1.0))?;
+        let rate = g.scalar(0.5);
+        let steps = [assign(&mut g, w, rate, product)?, assign(&mut g, v, rate, product)?];
+        assert_eq!(descends(&g, &steps, 50)?, [""; 0]);
+        assert_eq!(descends(&g, &steps[1..], 50)?, ["v"]);
+        Ok(())
+    }
+}
