@@ -1,9 +1,11 @@
 //! The fused kernels of a layer against the provided methods of the trait on top of the three loops.
 
 use super::super::gemm::Finish;
+use super::super::pairs::block_columns;
 use super::super::sparse::{SparseOuter, SparseProduct};
 use super::super::vector::Element;
 use super::super::{Isa, Simd};
+use super::stored::Stored;
 use super::{Check, Runner, everywhere, numbers};
 use crate::Scalar;
 use crate::backend::reference::{self, fits};
@@ -93,6 +95,44 @@ impl Check for Sparse {
 #[test]
 fn sparse_products_around_the_edges_of_panels_are_right_and_write_nothing_else() {
     everywhere(&Sparse);
+}
+
+/// The same products with W, Y, δ and dW in blocks of columns, as the executor keeps them, have the same bits.
+struct SparseInBlocks;
+
+impl Check for SparseInBlocks {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        let width = block_columns::<T>();
+        let n = 3 * width;
+        // As few rows as read W where it is, and more.
+        for (m, k) in [(1, 200), (7, 113), (130, 225)] {
+            let csr = fits(Csr::from_bytes(&bytes(m, k), m, k, T::of(255.0)));
+            let InputRef::Sparse(x) = InputRef::sparse(&csr) else { panic!("sparse rows stay sparse") };
+            let (w, delta, bias) = (numbers::<T>(5, k * n), numbers::<T>(6, m * n), numbers::<T>(7, n));
+            let products = |blocks: [Option<usize>; 2]| {
+                let mut scratch = Scratch::default();
+                let w = Stored::new(k, n, blocks[0], |p, j| w[p * n + j]);
+                let mut y = Stored::guarded(m, n, blocks[1], |_, _| T::nan());
+                let finish = Finish::Activate(Activation::Tanh, Some(&bias));
+                on.run(SparseProduct { x, w: w.view(), finish, y: y.view_mut(), scratch: &mut scratch });
+                let stored = Stored::new(m, n, blocks[0], |i, j| delta[i * n + j]);
+                let mut dw = Stored::guarded(k, n, blocks[1], |_, _| T::one());
+                let (delta, to, alpha) = (stored.view(), dw.view_mut(), T::of(-0.75));
+                on.run(SparseOuter { alpha, x, delta, dw: to, scratch: &mut scratch });
+                [y.elements(), dw.elements()]
+            };
+            let plain = products([None, None]);
+            for blocks in [[Some(width), None], [None, Some(width)], [Some(width), Some(width)]] {
+                let same = products(blocks) == plain;
+                assert!(same, "{name}: {m}×{k}·{k}×{n}: other numbers with blocks {blocks:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn sparse_products_are_the_same_whichever_of_their_matrices_are_in_blocks() {
+    everywhere(&SparseInBlocks);
 }
 
 fn every_isa(check: impl Fn(Simd)) {

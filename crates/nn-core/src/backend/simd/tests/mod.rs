@@ -1,8 +1,13 @@
 //! Every kernel on every vector: those that this CPU has, and the shapes of the others in plain Rust.
 
+mod blocks;
 mod elementwise;
 mod gemm;
 mod layers;
+mod lists;
+mod narrow;
+mod pairs;
+mod stored;
 
 use std::marker::PhantomData;
 
@@ -28,6 +33,8 @@ struct Shape<V>(PhantomData<V>);
 impl<T: Element, const L: usize, const M: usize, const N: usize, const S: usize> Runner<T>
     for Shape<Lanes<T, L, M, N, S>>
 {
+    // Once for each kernel, not once for each call of it in a test.
+    #[inline(never)]
     fn run<K: Kernel<T>>(&self, kernel: K) -> K::Output {
         // SAFETY: the portable vectors need nothing.
         kernel.run(unsafe { On::<Lanes<T, L, M, N, S>>::new() })

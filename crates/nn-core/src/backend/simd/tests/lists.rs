@@ -1,0 +1,134 @@
+//! The lists of pairs against what they are defined to be.
+
+use super::super::lists::{write, write_portable};
+use super::numbers;
+use super::pairs::bytes;
+use crate::backend::reference::fits;
+use crate::matrix::{GROUP_ROWS, InputRef, ListMaker, MAX_PANEL, PairLists, Rows, SparseBytes, SparseRows};
+
+/// What one pair's lists in one panel must be: places in both, with the bytes of either, then those of one alone.
+fn expected(a: &[u8], b: &[u8]) -> ([usize; 3], Vec<u8>) {
+    let places = |f: fn(bool, bool) -> bool| -> Vec<u8> {
+        (0..a.len()).filter(|&at| f(a[at] != 0, b[at] != 0)).map(|at| at as u8).collect()
+    };
+    let of = |line: &[u8], places: &[u8]| -> Vec<u8> { places.iter().map(|&at| line[at as usize]).collect() };
+    let (both, first, second) = (places(|a, b| a && b), places(|a, b| a && !b), places(|a, b| b && !a));
+    let stream = [&both[..], &of(a, &both), &of(b, &both), &first, &of(a, &first), &second, &of(b, &second)];
+    ([both.len(), first.len(), second.len()], stream.concat())
+}
+
+/// Panics unless the lists are those of `lines`, each of which comes in one pair.
+fn check(lists: &PairLists, lines: &[Vec<u8>], what: &str) {
+    assert_eq!(lists.lines(), lines.len(), "{what}");
+    let mut met: Vec<usize> =
+        (0..lists.pairs()).flat_map(|q| [Some(lists.pair(q).0), lists.pair(q).1]).flatten().collect();
+    met.sort_unstable();
+    assert!(met.into_iter().eq(0..lines.len()), "{what}: every line in one pair");
+    let places = lines.first().map_or(0, Vec::len);
+    assert_eq!(lists.panels(), places.div_ceil(lists.panel()), "{what}: panels");
+    let zeros = vec![0; places];
+    for p in 0..lists.panels() {
+        let part = p * lists.panel()..((p + 1) * lists.panel()).min(places);
+        let (heads, mut stream) = lists.of_panel(p);
+        assert_eq!(heads.len(), lists.pairs(), "{what}: heads of panel {p}");
+        for (q, head) in heads.iter().enumerate() {
+            let (a, b) = lists.pair(q);
+            let b = b.map_or(&zeros, |b| &lines[b]);
+            let (lens, entries) = expected(&lines[a][part.clone()], &b[part.clone()]);
+            let found = [head.both, head.first, head.second].map(usize::from);
+            assert_eq!(found, lens, "{what}: lengths of pair {q} in panel {p}");
+            let (own, rest) = stream.split_at(head.len());
+            assert_eq!(own, entries, "{what}: pair {q} in panel {p}");
+            stream = rest;
+        }
+        assert!(p + 1 < lists.panels() || stream.is_empty(), "{what}: something follows the last list");
+    }
+}
+
+fn selected<'a>(set: &'a SparseBytes<f32>, rows: Rows<'a>) -> SparseRows<'a, f32> {
+    match fits(InputRef::sparse_bytes(set).select(rows)) {
+        InputRef::SparseBytes(rows) => rows,
+        other => panic!("sparse bytes stay sparse bytes, these are {other:?}"),
+    }
+}
+
+#[test]
+fn every_entry_is_in_one_list_of_its_pair_by_row_and_by_column() {
+    // One maker for all, as a worker has: what an earlier, larger call left must not show.
+    let mut maker = ListMaker::default();
+    for cols in [784, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 300] {
+        for rows in [1, 2, 3, 16, 17, 125, 126, 127, 251, 252] {
+            let all = GROUP_ROWS + rows;
+            let set = fits(SparseBytes::new(&bytes(all, cols), all, cols, 255.0f32));
+            let list: Vec<u32> = (0..rows as u32).map(|i| i * 7919 % all as u32).collect();
+            for selection in [
+                Rows::Range { start: GROUP_ROWS, len: rows },
+                Rows::Range { start: 0, len: GROUP_ROWS },
+                Rows::Range { start: 3, len: rows },
+                Rows::List(&list),
+            ] {
+                let x = selected(&set, selection);
+                let lines: Vec<Vec<u8>> = (0..x.rows.len()).map(|i| x.row(i).to_vec()).collect();
+                let columns: Vec<Vec<u8>> =
+                    (0..cols).map(|j| lines.iter().map(|line| line[j]).collect()).collect();
+                let what = format!("{cols} columns, rows {selection:?}");
+                check(maker.by_row(&x), &lines, &format!("{what}, by row"));
+                check(maker.by_column(&x), &columns, &format!("{what}, by column"));
+                // Kept or made again, they are the same.
+                check(maker.by_row(&x), &lines, &format!("{what}, by row again"));
+                check(maker.by_column(&x), &columns, &format!("{what}, by column again"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pair_is_written_alike_with_the_instruction_that_compresses_and_without() {
+    let noise = numbers::<f64>(3, 40 * 2 * MAX_PANEL);
+    for (turn, lines) in noise.chunks_exact(2 * MAX_PANEL).enumerate() {
+        // From all zeros to none.
+        let limit = turn as f64 / 19.5 - 1.0;
+        let line: Vec<u8> =
+            lines.iter().map(|&x| if x < limit { (x.abs() * 254.0) as u8 + 1 } else { 0 }).collect();
+        let (a, b) = line.split_at(MAX_PANEL);
+        for len in [0, 1, 2, 63, 64, 65, 126, 127, 128] {
+            let begun = || {
+                let mut lists = PairLists::default();
+                lists.begin(2, MAX_PANEL, MAX_PANEL);
+                lists.begin_panel();
+                lists
+            };
+            let (mut fast, mut portable) = (begun(), begun());
+            write(a, b, len, &mut fast);
+            write_portable(a, b, len, &mut portable);
+            let (lens, entries) = expected(&a[..len], &b[..len]);
+            for lists in [fast, portable] {
+                let (heads, stream) = lists.of_panel(0);
+                assert_eq!(
+                    [heads[0].both, heads[0].first, heads[0].second].map(usize::from),
+                    lens,
+                    "{turn} {len}"
+                );
+                assert_eq!(stream, entries, "{turn} {len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_that_differ_least_are_paired_where_lists_are_kept() {
+    // Rows i and i + 4 have the same entries.
+    let (rows, cols) = (8, 40);
+    let byte = |(i, j): (usize, usize)| u8::from(j % 4 == i % 4 || j == i % 4 + 1) * 9;
+    let all: Vec<u8> = (0..rows * cols).map(|at| byte((at / cols, at % cols))).collect();
+    let set = fits(SparseBytes::new(&all, rows, cols, 255.0f32));
+    let mut maker = ListMaker::default();
+    let x = selected(&set, Rows::Range { start: 0, len: rows });
+    let lists = maker.by_row(&x);
+    for q in 0..4 {
+        assert_eq!(lists.pair(q), (q, Some(q + 4)));
+    }
+    let list: Vec<u32> = (0..rows as u32).collect();
+    let x = selected(&set, Rows::List(&list));
+    assert_eq!(maker.by_row(&x).pair(1), (2, Some(3)), "rows of a list are paired as they come");
+}

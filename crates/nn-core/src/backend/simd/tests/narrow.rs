@@ -1,0 +1,64 @@
+//! Products with a matrix of a few columns, against sums in `f64`.
+
+use super::super::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
+use super::super::pairs::block_columns;
+use super::super::vector::Element;
+use super::stored::Stored;
+use super::{Check, Runner, everywhere, numbers};
+use crate::ops::Activation;
+
+/// Rounding errors that a slope may add, in ε.
+const FUNCTION: f64 = 8.0;
+
+/// Columns of the wide matrices: nothing, around one vector and two of any kind, and whole blocks.
+const WIDE: [usize; 14] = [0, 1, 2, 3, 7, 8, 15, 16, 31, 33, 64, 70, 128, 192];
+
+struct Narrow;
+
+impl Check for Narrow {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        for k in 1..=MAX_NARROW {
+            for (at, n) in WIDE.into_iter().enumerate() {
+                let m = [0, 1, 2, 50, 253][(at + k) % 5];
+                let f = [Activation::Linear, Activation::Tanh, Activation::Relu, Activation::Sigmoid]
+                    [(at + k / 2) % 4];
+                let (dy, w, wide) = (numbers::<T>(1, m * k), numbers::<T>(2, n * k), numbers::<T>(3, m * n));
+                let dy = Stored::new(m, k, None, |i, c| dy[i * k + c]);
+                let w = Stored::new(n, k, None, |j, c| w[j * k + c]);
+                for blocks in 0..4 {
+                    let block = |bit: usize| (blocks >> bit & 1 == 1).then_some(block_columns::<T>());
+                    if blocks > 0 && !(n > block_columns::<T>() && n.is_multiple_of(block_columns::<T>())) {
+                        continue;
+                    }
+                    let what = format!("{name}: {k} columns, {m}×{n}, {f:?}, blocks {blocks}");
+                    let wide = Stored::new(m, n, block(0), |i, j| wide[i * n + j]);
+                    let mut delta = Stored::guarded(m, n, block(1), |_, _| T::nan());
+                    let (output, to) = (wide.view(), delta.view_mut());
+                    on.run(NarrowBackpropagate { dy: dy.view(), w: w.view(), f, output, delta: to });
+                    delta.assert_close(&format!("{what}: δ"), |i, j| {
+                        let terms = (0..k).map(|c| dy.at(i, c).wide() * w.at(j, c).wide());
+                        let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), t| (sum + t, size + t.abs()));
+                        // A slope is at most 2 in size here: that of sigmoid at −1.
+                        let error = 2.0 * (k as f64 + FUNCTION) * size;
+                        (sum * f.slope(wide.at(i, j).wide()), T::EPSILON.wide() * error)
+                    });
+
+                    let mut dw = Stored::guarded(n, k, None, |j, c| T::of((j + c) as f64 / 64.0));
+                    let (alpha, to) = (T::of(-0.3), dw.view_mut());
+                    on.run(NarrowOuter { alpha, x: wide.view(), delta: dy.view(), dw: to });
+                    dw.assert_close(&format!("{what}: dW"), |j, c| {
+                        let old = (j + c) as f64 / 64.0;
+                        let terms = (0..m).map(|i| alpha.wide() * wide.at(i, j).wide() * dy.at(i, c).wide());
+                        let (sum, size) = terms.fold((old, old), |(sum, size), t| (sum + t, size + t.abs()));
+                        (sum, T::EPSILON.wide() * (m + 4) as f64 * size)
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn products_with_one_to_twelve_columns_are_right_in_every_layout_and_write_nothing_else() {
+    everywhere(&Narrow);
+}
