@@ -1,7 +1,7 @@
 //! Numbers on a grid, so that what they sum to is known exactly, and matrices with guards around and between their rows.
 
 use nn_core::Scalar;
-use nn_core::matrix::{MatMut, MatRef};
+use nn_core::matrix::{MatMut, MatRef, blocked_len};
 
 /// SplitMix64: small, seeded, and nobody else's generator.
 pub(super) struct Rng(pub(super) u64);
@@ -97,6 +97,8 @@ pub(super) struct Stored<T> {
     rows: usize,
     cols: usize,
     stride: usize,
+    /// Columns of a block, if it is in blocks.
+    block: Option<usize>,
 }
 
 /// Elements before the first: odd, so that a matrix does not begin where a vector register would like it to.
@@ -121,31 +123,66 @@ impl<T: Scalar> Stored<T> {
                 data[LEAD + i * stride + j] = at(i, j);
             }
         }
-        Self { data, rows, cols, stride }
+        Self { data, rows, cols, stride, block: None }
+    }
+
+    /// The same elements in blocks of so many columns, if there are several whole ones; otherwise as it is.
+    pub(super) fn in_blocks(self, block: usize) -> Self {
+        if self.cols <= block || !self.cols.is_multiple_of(block) {
+            return self;
+        }
+        let (rows, cols) = (self.rows, self.cols);
+        let data = vec![self.data[0]; LEAD + blocked_len(rows, cols) + LEAD];
+        let mut blocked = Self { data, rows, cols, stride: block, block: Some(block) };
+        for i in 0..rows {
+            for j in 0..cols {
+                let place = blocked.place(i, j);
+                blocked.data[place] = self.at(i, j);
+            }
+        }
+        blocked
     }
 
     /// To be read.
     pub(super) fn view(&self) -> MatRef<'_, T> {
-        MatRef::with_stride(&self.data[LEAD..], self.rows, self.cols, self.stride)
-            .expect("it was built to fit")
+        let (data, rows, cols) = (&self.data[LEAD..], self.rows, self.cols);
+        match self.block {
+            Some(block) => MatRef::blocked(data, rows, cols, block),
+            None => MatRef::with_stride(data, rows, cols, self.stride),
+        }
+        .expect("it was built to fit")
     }
 
     /// To be written.
     pub(super) fn view_mut(&mut self) -> MatMut<'_, T> {
-        MatMut::with_stride(&mut self.data[LEAD..], self.rows, self.cols, self.stride)
-            .expect("it was built to fit")
+        let (data, rows, cols) = (&mut self.data[LEAD..], self.rows, self.cols);
+        match self.block {
+            Some(block) => MatMut::blocked(data, rows, cols, block),
+            None => MatMut::with_stride(data, rows, cols, self.stride),
+        }
+        .expect("it was built to fit")
+    }
+
+    fn place(&self, i: usize, j: usize) -> usize {
+        let block = self.block.unwrap_or(self.cols.max(1));
+        LEAD + j / block * blocked_len(self.rows, block) + i * self.stride + j % block
     }
 
     /// Element (i, j).
     pub(super) fn at(&self, i: usize, j: usize) -> T {
-        self.data[LEAD + i * self.stride + j]
+        self.data[self.place(i, j)]
     }
 
     /// Panics if anything was written outside the matrix.
     pub(super) fn assert_guards(&self, context: &str) {
+        // Of a block, the row behind the last may be written.
+        let (block, rows) = (self.block.unwrap_or(self.cols), self.rows + usize::from(self.block.is_some()));
+        let step = blocked_len(self.rows, block).max(1);
         for (at, &x) in self.data.iter().enumerate() {
             let inside = at.checked_sub(LEAD).is_some_and(|p| {
-                self.stride > 0 && p / self.stride < self.rows && p % self.stride < self.cols
+                let p =
+                    if self.block.is_some() && p < blocked_len(self.rows, self.cols) { p % step } else { p };
+                self.stride > 0 && p / self.stride < rows && p % self.stride < block
             });
             let offset = at as isize - LEAD as isize;
             assert!(inside || x == canary(), "{context}: {x:?} was written outside, at element {offset}");

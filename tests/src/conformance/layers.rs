@@ -1,8 +1,9 @@
-//! The kernels of a dense layer, over inputs in all three forms, with and without a list of rows.
+//! The kernels of a dense layer, over inputs in all forms, with and without a list of rows, and with matrices in blocks of
+//! columns where a backend wants them.
 
 use nn_core::Scalar;
 use nn_core::backend::Backend;
-use nn_core::matrix::{Csr, InputRef, MatRef, Rows, Scratch};
+use nn_core::matrix::{Csr, InputRef, MatRef, Rows, Scratch, SparseBytes};
 use nn_core::ops::Activation;
 
 use super::data::{Rng, Stored, assert_close};
@@ -15,14 +16,24 @@ pub(super) const ACTIVATIONS: [Activation; 4] =
 const FUNCTION: f64 = 8.0;
 
 /// Shapes (rows of the data set, inputs, units).
-const SHAPES: [(usize, usize, usize); 7] =
-    [(1, 1, 1), (2, 3, 10), (7, 17, 8), (33, 16, 65), (64, 100, 10), (257, 31, 33), (70, 784, 100)];
+const SHAPES: [(usize, usize, usize); 9] = [
+    (1, 1, 1),
+    (2, 3, 10),
+    (7, 17, 8),
+    (33, 16, 65),
+    (64, 100, 10),
+    (257, 31, 33),
+    (70, 784, 100),
+    (1, 130, 128),
+    (253, 128, 128),
+];
 
-/// The data set of one shape in its three forms, with its numbers in f64.
+/// The data set of one shape in its four forms, with its numbers in f64.
 struct Data<T> {
     bytes: Vec<u8>,
     dense: Stored<T>,
     csr: Csr<T>,
+    sparse_bytes: SparseBytes<T>,
     rows: usize,
     cols: usize,
 }
@@ -42,7 +53,8 @@ impl<T: Scalar> Data<T> {
         let bytes: Vec<u8> = (0..rows * cols).map(|e| byte(e, rng.next())).collect();
         let dense = Stored::from_fn(rows, cols, 2, |i, j| T::of_byte(bytes[i * cols + j]) / T::of(DIVISOR));
         let csr = Csr::from_bytes(&bytes, rows, cols, T::of(DIVISOR)).expect("as many bytes as announced");
-        Self { bytes, dense, csr, rows, cols }
+        let sparse_bytes = SparseBytes::new(&bytes, rows, cols, T::of(DIVISOR)).expect("likewise");
+        Self { bytes, dense, csr, sparse_bytes, rows, cols }
     }
 
     fn at(&self, i: usize, j: usize) -> f64 {
@@ -50,12 +62,13 @@ impl<T: Scalar> Data<T> {
     }
 
     /// The selected rows in each form.
-    fn forms<'a>(&'a self, rows: Rows<'a>) -> [(&'static str, InputRef<'a, T>); 3] {
+    fn forms<'a>(&'a self, rows: Rows<'a>) -> [(&'static str, InputRef<'a, T>); 4] {
         let bytes = InputRef::bytes(&self.bytes, self.rows, self.cols, T::of(DIVISOR));
         [
             ("dense", InputRef::dense(self.dense.view())),
             ("bytes", bytes.expect("as many bytes as announced")),
             ("sparse", InputRef::sparse(&self.csr)),
+            ("sparse bytes", InputRef::sparse_bytes(&self.sparse_bytes)),
         ]
         .map(|(name, x)| (name, x.select(rows).expect("the rows are there")))
     }
@@ -72,13 +85,20 @@ pub(super) fn check<T: Scalar>(backend: &dyn Backend<T>, scratch: &mut Scratch<T
             Rows::Range { start: rows / 3, len: rows / 2 },
             Rows::List(&list),
         ];
-        for selection in selections {
-            check_affine(backend, scratch, &mut rng, &data, selection, units);
-            check_accumulate_weights(backend, scratch, &mut rng, &data, selection, units);
+        for block in layouts(backend) {
+            for selection in selections {
+                check_affine(backend, scratch, &mut rng, &data, selection, units, block);
+                check_accumulate_weights(backend, scratch, &mut rng, &data, selection, units, block);
+            }
+            check_backpropagate(backend, scratch, &mut rng, (rows, inputs, units), block);
+            check_accumulate_bias(backend, &mut rng, rows, units, block);
         }
-        check_backpropagate(backend, scratch, &mut rng, rows, inputs, units);
-        check_accumulate_bias(backend, &mut rng, rows, units);
     }
+}
+
+/// Plain, and in blocks if the backend wants them. (A shape without several whole blocks is plain again.)
+fn layouts<T: Scalar>(backend: &dyn Backend<T>) -> Vec<usize> {
+    [usize::MAX].into_iter().chain(backend.block_columns()).collect()
 }
 
 /// Σₚ term(p) and Σₚ |term(p)|.
@@ -93,10 +113,11 @@ fn check_affine<T: Scalar>(
     data: &Data<T>,
     selection: Rows<'_>,
     units: usize,
+    block: usize,
 ) {
     let (m, k) = (selection.len(), data.cols);
     let weights = rng.values::<T>(k * units, 1.0);
-    let w = Stored::from_fn(k, units, 4, |p, j| weights[p * units + j]);
+    let w = Stored::from_fn(k, units, 4, |p, j| weights[p * units + j]).in_blocks(block);
     let bias = rng.values::<T>(units, 2.0);
     let products: Vec<(f64, f64)> = (0..m * units)
         .map(|e| sums((0..k).map(|p| data.at(selection.get(e / units), p) * w.at(p, e % units).wide())))
@@ -106,7 +127,7 @@ fn check_affine<T: Scalar>(
             for bias in [None, Some(&bias[..])] {
                 let context =
                     format!("affine {form} {selection:?}x{k}x{units} {f:?} bias {}", bias.is_some());
-                let mut y = Stored::guarded(m, units, 5, |_, _| T::nan());
+                let mut y = Stored::guarded(m, units, 5, |_, _| T::nan()).in_blocks(block);
                 backend.affine(x, w.view(), bias, f, y.view_mut(), scratch);
                 let b = |j: usize| bias.map_or(0.0, |b| b[j].wide());
                 let expected = |i: usize, j: usize| f.eval(products[i * units + j].0 + b(j));
@@ -127,23 +148,31 @@ fn check_accumulate_weights<T: Scalar>(
     data: &Data<T>,
     selection: Rows<'_>,
     units: usize,
+    block: usize,
 ) {
     let (m, k) = (selection.len(), data.cols);
     let (values, before) = (rng.values::<T>(m * units, 1.0), rng.values::<T>(k * units, 1.0));
-    let delta = Stored::from_fn(m, units, 1, |i, j| values[i * units + j]);
+    let delta = Stored::from_fn(m, units, 1, |i, j| values[i * units + j]).in_blocks(block);
     let products: Vec<(f64, f64)> = (0..k * units)
         .map(|e| sums((0..m).map(|i| data.at(selection.get(i), e / units) * delta.at(i, e % units).wide())))
         .collect();
     for (form, x) in data.forms(selection) {
-        let mut dw = Stored::guarded(k, units, 3, |p, j| before[p * units + j]);
-        backend.accumulate_weights(T::one(), x, delta.view(), dw.view_mut(), scratch);
-        let before = |p: usize, j: usize| before[p * units + j].wide();
-        let context = format!("accumulate_weights {form} {selection:?}x{k}x{units}");
-        dw.assert_close(
-            &context,
-            |p, j| products[p * units + j].0 + before(p, j),
-            |p, j| (m + 3) as f64 * T::EPSILON.wide() * (products[p * units + j].1 + before(p, j).abs()),
-        );
+        for alpha in [1.0, -0.3] {
+            let mut dw = Stored::guarded(k, units, 3, |p, j| before[p * units + j]).in_blocks(block);
+            backend.accumulate_weights(T::of(alpha), x, delta.view(), dw.view_mut(), scratch);
+            let before = |p: usize, j: usize| before[p * units + j].wide();
+            let context = format!("accumulate_weights {form} {selection:?}x{k}x{units} alpha {alpha}");
+            // α is −0.3 as the element type has it.
+            let alpha = T::of(alpha).wide();
+            dw.assert_close(
+                &context,
+                |p, j| alpha * products[p * units + j].0 + before(p, j),
+                |p, j| {
+                    let size = alpha.abs() * products[p * units + j].1 + before(p, j).abs();
+                    (m + 4) as f64 * T::EPSILON.wide() * size
+                },
+            );
+        }
     }
 }
 
@@ -151,21 +180,22 @@ fn check_backpropagate<T: Scalar>(
     backend: &dyn Backend<T>,
     scratch: &mut Scratch<T>,
     rng: &mut Rng,
-    m: usize,
-    k: usize,
-    n: usize,
+    (m, k, n): (usize, usize, usize),
+    block: usize,
 ) {
     let (dy, w) = (rng.values::<T>(m * n, 1.0), rng.values::<T>(k * n, 1.0));
     let (dy, w) =
         (Stored::from_fn(m, n, 2, |i, j| dy[i * n + j]), Stored::from_fn(k, n, 0, |p, j| w[p * n + j]));
+    let (dy, w) = (dy.in_blocks(block), w.in_blocks(block));
     let output = rng.values::<T>(m * k, 1.0);
     // Relu's zeros among them.
     let output =
         Stored::from_fn(m, k, 6, |i, p| if (i + p) % 3 == 0 { T::zero() } else { output[i * k + p] });
+    let output = output.in_blocks(block);
     let products: Vec<(f64, f64)> =
         (0..m * k).map(|e| sums((0..n).map(|j| dy.at(e / k, j).wide() * w.at(e % k, j).wide()))).collect();
     for f in ACTIVATIONS {
-        let mut delta = Stored::guarded(m, k, 4, |_, _| T::nan());
+        let mut delta = Stored::guarded(m, k, 4, |_, _| T::nan()).in_blocks(block);
         backend.backpropagate(dy.view(), w.view(), f, output.view(), delta.view_mut(), scratch);
         let slope = |i, p| f.slope(output.at(i, p).wide());
         delta.assert_close(
@@ -177,9 +207,15 @@ fn check_backpropagate<T: Scalar>(
     }
 }
 
-fn check_accumulate_bias<T: Scalar>(backend: &dyn Backend<T>, rng: &mut Rng, m: usize, n: usize) {
+fn check_accumulate_bias<T: Scalar>(
+    backend: &dyn Backend<T>,
+    rng: &mut Rng,
+    m: usize,
+    n: usize,
+    block: usize,
+) {
     let (delta, before) = (rng.values::<T>(m * n, 1.0), rng.values::<T>(n, 1.0));
-    let delta = Stored::from_fn(m, n, 3, |i, j| delta[i * n + j]);
+    let delta = Stored::from_fn(m, n, 3, |i, j| delta[i * n + j]).in_blocks(block);
     let mut db = before.clone();
     backend.accumulate_bias(delta.view(), &mut db);
     for j in 0..n {
