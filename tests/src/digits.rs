@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use mnist_data::{Images, Mnist, Split};
 use nn_core::Scalar;
-use nn_core::matrix::{Csr, InputRef, MatRef};
+use nn_core::matrix::{Csr, InputRef, MatRef, SparseBytes};
 
 /// A form of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +15,13 @@ pub enum Form {
     Bytes,
     /// Sparse rows.
     Sparse,
+    /// Bytes whose zeros are skipped.
+    SparseBytes,
 }
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Dense, Self::Bytes, Self::Sparse];
+    pub const ALL: [Self; 4] = [Self::Dense, Self::Bytes, Self::Sparse, Self::SparseBytes];
 }
 
 /// Pixels in one form.
@@ -28,6 +30,7 @@ enum Pixels<T> {
     Dense(Vec<T>),
     Bytes(Vec<u8>),
     Sparse(Csr<T>),
+    SparseBytes(SparseBytes<T>),
 }
 
 /// Images with their classes.
@@ -70,6 +73,12 @@ impl<T: Scalar + mnist_data::Scalar> Digits<T> {
                 let csr = images.csr();
                 Pixels::Sparse(Csr::new(csr.indptr, csr.indices, csr.values, cols).expect("a sound CSR"))
             }
+            Form::SparseBytes => {
+                let white = T::of_byte(u8::MAX);
+                Pixels::SparseBytes(
+                    SparseBytes::new(images.bytes(), rows, cols, white).expect("as announced"),
+                )
+            }
         };
         Self { rows, cols, pixels, labels }
     }
@@ -84,6 +93,7 @@ impl<T: Scalar> Digits<T> {
                 InputRef::bytes(x, self.rows, self.cols, T::of_byte(u8::MAX)).expect("as built")
             }
             Pixels::Sparse(x) => InputRef::sparse(x),
+            Pixels::SparseBytes(x) => InputRef::sparse_bytes(x),
         }
     }
 

@@ -4,17 +4,24 @@ use std::sync::Arc;
 
 use nn_core::backend::Backend;
 use nn_core::backend::simd::Simd;
+use nn_core::exec::SessionOptions;
+use nn_core::layers::{Dense, Nonlinearity};
+use nn_core::losses::Loss;
+use nn_core::matrix::Rows;
+use nn_core::models::{Compile, Sequential};
+use nn_core::ops::Activation;
 use nn_core::optim::Optimizer;
 use nn_core::{Result, Scalar};
 use nn_tests::conformance::blas_libraries;
 use nn_tests::digits::{Digits, Form};
 use nn_tests::engine::deterministic_backends;
 use nn_tests::levels::{Classifier, Trace, trace};
+use nn_tests::random::Rng;
 
-/// Eighteen shards, the last of them not full, in nine lanes.
+/// Eighteen shards (nineteen of 252 rows), the last of them not full, in nine lanes.
 const ROWS: usize = 17 * 256 + 100;
 
-const THREADS: [usize; 4] = [1, 2, 3, 8];
+const THREADS: [usize; 5] = [1, 2, 3, 5, 8];
 
 fn train<T>(backend: &Arc<dyn Backend<T>>, digits: &Digits<T>, threads: usize) -> Result<Trace>
 where
@@ -54,6 +61,84 @@ fn any_number_of_threads_gives_the_same_bits_in_f32() -> Result<()> {
 #[test]
 fn any_number_of_threads_gives_the_same_bits_in_f64() -> Result<()> {
     any_number_of_threads_gives_the_same_bits::<f64>()
+}
+
+/// What training in batches of every size left: the losses and the weights, as bits.
+fn in_batches<T>(
+    backend: &Arc<dyn Backend<T>>,
+    digits: &Digits<T>,
+    optimizer: &Optimizer,
+    hidden: usize,
+    threads: usize,
+) -> Result<(Vec<u64>, Vec<Vec<u64>>)>
+where
+    T: Scalar + mnist_data::Scalar,
+{
+    let model = Sequential::new(784)
+        .add(Dense::new(hidden).activation(Activation::Tanh))
+        .add(Dense::new(128).activation(Activation::Relu))
+        .add(Dense::new(10).activation(Nonlinearity::Softmax));
+    let compile = Compile::new(optimizer.clone(), Loss::SparseCategoricalCrossEntropy);
+    let options = SessionOptions { threads, seed: 3, ..SessionOptions::new(Arc::clone(backend)) };
+    let mut network = model.compile(compile, options)?;
+    let (x, labels) = (digits.x(), digits.labels());
+    let mut rng = Rng(17);
+    let mut losses = Vec::new();
+    let mut step = |rows: Rows<'_>| -> Result<()> {
+        let classes: Vec<i32> = (0..rows.len()).map(|i| labels[rows.get(i)]).collect();
+        losses.push(network.train_on_batch(x.select(rows)?, &classes)?.loss().to_bits());
+        Ok(())
+    };
+    for _ in 0..2 {
+        for len in [50, 128, 300] {
+            let shuffled: Vec<u32> = (0..len).map(|_| rng.below(labels.len()) as u32).collect();
+            step(Rows::List(&shuffled))?;
+        }
+        // The first is a group of rows whose lists are kept, the others are not or are cut into several.
+        for (start, len) in [(252, 252), (50, 50), (128, 128), (0, 300), (300, 1000), (0, 1)] {
+            step(Rows::Range { start, len })?;
+        }
+    }
+    let weights = network.weights().into_iter();
+    let weights = weights.map(|t| t.values.iter().map(|w| w.wide().to_bits()).collect()).collect();
+    Ok((losses, weights))
+}
+
+fn batches_of_every_size_give_the_same_bits<T>(backends: Vec<Arc<dyn Backend<T>>>) -> Result<()>
+where
+    T: Scalar + mnist_data::Scalar,
+{
+    for form in Form::ALL {
+        let digits = Digits::<T>::train(1300, form);
+        for backend in &backends {
+            for optimizer in [Optimizer::sgd(0.1), Optimizer::adam(0.002)] {
+                // In blocks, and so few that it never is: threads then take rows of what is written.
+                for hidden in [128, 48] {
+                    let expected = in_batches(backend, &digits, &optimizer, hidden, THREADS[0])?;
+                    for threads in &THREADS[1..] {
+                        let found = in_batches(backend, &digits, &optimizer, hidden, *threads)?;
+                        let (this, name) = (backend.describe(), optimizer.name());
+                        let what =
+                            format!("{this}, {form:?}, {}, {name}, {hidden} on {threads} threads", T::NAME);
+                        assert!(found.0 == expected.0, "losses: {what}");
+                        assert!(found.1 == expected.1, "weights: {what}");
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn batches_of_every_size_give_the_same_bits_on_any_number_of_threads_in_f32() -> Result<()> {
+    let simd = deterministic_backends::<f32>().into_iter().filter(|b| b.describe().backend == "simd");
+    batches_of_every_size_give_the_same_bits(simd.collect())
+}
+
+#[test]
+fn batches_of_every_size_give_the_same_bits_on_any_number_of_threads_in_f64() -> Result<()> {
+    batches_of_every_size_give_the_same_bits::<f64>(vec![Arc::new(Simd::detect())])
 }
 
 /// A BLAS promises no order of summation. A product over 784 pixels may then differ by some √784 ε = 28 ε, and 22 steps of

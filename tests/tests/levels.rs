@@ -11,9 +11,10 @@ use nn_tests::levels::{Classifier, trace};
 
 fn every_level_gives_the_same_bits<T: Scalar + mnist_data::Scalar>(
     backend: Arc<dyn Backend<T>>,
+    form: Form,
 ) -> Result<()> {
     let classifier = Classifier { features: 784, classes: 10, optimizer: Optimizer::sgd(0.2), threads: 2 };
-    let digits = Digits::<T>::train(2000, Form::Bytes);
+    let digits = Digits::<T>::train(2000, form);
     let mut by_operations = classifier.from_operations(Arc::clone(&backend))?;
     let mut by_layers = classifier.from_layers(Arc::clone(&backend))?;
     let mut by_functional = classifier.from_functional(Arc::clone(&backend))?;
@@ -33,10 +34,15 @@ fn every_level_gives_the_same_bits<T: Scalar + mnist_data::Scalar>(
 
 #[test]
 fn operations_layers_and_models_train_bit_by_bit_alike_in_f32() -> Result<()> {
-    every_level_gives_the_same_bits::<f32>(Arc::new(Simd::detect()))
+    every_level_gives_the_same_bits::<f32>(Arc::new(Simd::detect()), Form::Bytes)
 }
 
 #[test]
 fn operations_layers_and_models_train_bit_by_bit_alike_in_f64() -> Result<()> {
-    every_level_gives_the_same_bits::<f64>(Arc::new(Ndarray))
+    every_level_gives_the_same_bits::<f64>(Arc::new(Ndarray), Form::Bytes)
+}
+
+#[test]
+fn operations_layers_and_models_train_bit_by_bit_alike_from_sparse_bytes() -> Result<()> {
+    every_level_gives_the_same_bits::<f32>(Arc::new(Simd::detect()), Form::SparseBytes)
 }
