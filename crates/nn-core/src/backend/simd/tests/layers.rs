@@ -71,14 +71,16 @@ impl Check for Sparse {
             let delta = fits(MatRef::with_stride(&want, m, n, stride));
             let start: Vec<T> = numbers(6, k * stride);
             let (mut dw, mut want_dw) = (start.clone(), start);
+            let alpha = T::of(-0.75);
             on.run(SparseOuter {
+                alpha,
                 x: rows,
                 delta,
                 dw: fits(MatMut::with_stride(&mut dw, k, n, stride)),
                 scratch: &mut scratch,
             });
             reference::sparse_outer(
-                T::one(),
+                alpha,
                 &rows,
                 delta,
                 fits(MatMut::with_stride(&mut want_dw, k, n, stride)),
