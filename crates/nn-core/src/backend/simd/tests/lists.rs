@@ -1,10 +1,10 @@
 //! The lists of pairs against what they are defined to be.
 
-use super::super::lists::{write, write_portable};
+use super::super::lists::{Lists, write, write_portable};
 use super::numbers;
 use super::pairs::bytes;
 use crate::backend::reference::fits;
-use crate::matrix::{GROUP_ROWS, InputRef, ListMaker, MAX_PANEL, PairLists, Rows, SparseBytes, SparseRows};
+use crate::matrix::{GROUP_ROWS, InputRef, MAX_PANEL, PairLists, Prepared, Rows, SparseBytes, SparseRows};
 
 /// What one pair's lists in one panel must be: places in both, with the bytes of either, then those of one alone.
 fn expected(a: &[u8], b: &[u8]) -> ([usize; 3], Vec<u8>) {
@@ -17,32 +17,36 @@ fn expected(a: &[u8], b: &[u8]) -> ([usize; 3], Vec<u8>) {
     ([both.len(), first.len(), second.len()], stream.concat())
 }
 
-/// Panics unless the lists are those of `lines`, each of which comes in one pair.
-fn check(lists: &PairLists, lines: &[Vec<u8>], what: &str) {
-    assert_eq!(lists.lines(), lines.len(), "{what}");
-    let mut met: Vec<usize> =
-        (0..lists.pairs()).flat_map(|q| [Some(lists.pair(q).0), lists.pair(q).1]).flatten().collect();
-    met.sort_unstable();
-    assert!(met.into_iter().eq(0..lines.len()), "{what}: every line in one pair");
+/// Panics unless the lists are those of `lines`, each of which comes in one pair of each panel.
+fn check(lists: &Lists<'_>, lines: &[Vec<u8>], what: &str) {
     let places = lines.first().map_or(0, Vec::len);
-    assert_eq!(lists.panels(), places.div_ceil(lists.panel()), "{what}: panels");
     let zeros = vec![0; places];
-    for p in 0..lists.panels() {
-        let part = p * lists.panel()..((p + 1) * lists.panel()).min(places);
-        let (heads, mut stream) = lists.of_panel(p);
-        assert_eq!(heads.len(), lists.pairs(), "{what}: heads of panel {p}");
-        for (q, head) in heads.iter().enumerate() {
-            let (a, b) = lists.pair(q);
-            let b = b.map_or(&zeros, |b| &lines[b]);
-            let (lens, entries) = expected(&lines[a][part.clone()], &b[part.clone()]);
-            let found = [head.both, head.first, head.second].map(usize::from);
-            assert_eq!(found, lens, "{what}: lengths of pair {q} in panel {p}");
-            let (own, rest) = stream.split_at(head.len());
-            assert_eq!(own, entries, "{what}: pair {q} in panel {p}");
-            stream = rest;
+    // How often each line is met in each panel.
+    let panels = places.div_ceil(lists.part(0).panel());
+    let mut met = vec![vec![0; lines.len()]; panels];
+    for lists in (0..lists.parts()).map(|part| lists.part(part)) {
+        assert_eq!(lists.lines(), lines.len(), "{what}");
+        for p in lists.panels() {
+            let part = p * lists.panel()..((p + 1) * lists.panel()).min(places);
+            let (heads, mut stream) = lists.of_panel(p);
+            assert_eq!(heads.len(), lists.pairs().len(), "{what}: heads of panel {p}");
+            for (q, head) in lists.pairs().zip(heads) {
+                let (a, b) = lists.pair(q);
+                met[p][a] += 1;
+                b.into_iter().for_each(|b| met[p][b] += 1);
+                let b = b.map_or(&zeros, |b| &lines[b]);
+                let (lens, entries) = expected(&lines[a][part.clone()], &b[part.clone()]);
+                let found = [head.both, head.first, head.second].map(usize::from);
+                assert_eq!(found, lens, "{what}: lengths of pair {q} in panel {p}");
+                let (own, rest) = stream.split_at(head.len());
+                assert_eq!(own, entries, "{what}: pair {q} in panel {p}");
+                stream = rest;
+            }
+            let last = p + 1 == lists.panels().end;
+            assert!(!last || stream.is_empty(), "{what}: something follows the last list");
         }
-        assert!(p + 1 < lists.panels() || stream.is_empty(), "{what}: something follows the last list");
     }
+    assert!(met.iter().flatten().all(|&times| times == 1), "{what}: every line in one pair of each panel");
 }
 
 fn selected<'a>(set: &'a SparseBytes<f32>, rows: Rows<'a>) -> SparseRows<'a, f32> {
@@ -55,7 +59,7 @@ fn selected<'a>(set: &'a SparseBytes<f32>, rows: Rows<'a>) -> SparseRows<'a, f32
 #[test]
 fn every_entry_is_in_one_list_of_its_pair_by_row_and_by_column() {
     // One maker for all, as a worker has: what an earlier, larger call left must not show.
-    let mut maker = ListMaker::default();
+    let mut maker = Prepared::default();
     for cols in [784, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 300] {
         for rows in [1, 2, 3, 16, 17, 125, 126, 127, 251, 252] {
             let all = GROUP_ROWS + rows;
@@ -72,11 +76,20 @@ fn every_entry_is_in_one_list_of_its_pair_by_row_and_by_column() {
                 let columns: Vec<Vec<u8>> =
                     (0..cols).map(|j| lines.iter().map(|line| line[j]).collect()).collect();
                 let what = format!("{cols} columns, rows {selection:?}");
-                check(maker.by_row(&x), &lines, &format!("{what}, by row"));
-                check(maker.by_column(&x), &columns, &format!("{what}, by column"));
+                check(&maker.lists_by_row(&x), &lines, &format!("{what}, by row"));
+                check(&maker.lists_by_column(&x), &columns, &format!("{what}, by column"));
                 // Kept or made again, they are the same.
-                check(maker.by_row(&x), &lines, &format!("{what}, by row again"));
-                check(maker.by_column(&x), &columns, &format!("{what}, by column again"));
+                check(&maker.lists_by_row(&x), &lines, &format!("{what}, by row again"));
+                check(&maker.lists_by_column(&x), &columns, &format!("{what}, by column again"));
+                for parts in [1, 2, 3, 8] {
+                    let mut made: Vec<Prepared> = (0..parts).map(|_| Prepared::default()).collect();
+                    for (part, prepared) in made.iter_mut().enumerate() {
+                        prepared.make_by_row(&x, (part, parts), false);
+                        prepared.make_by_column(&x, (part, parts));
+                    }
+                    check(&Lists::ByRow(&made), &lines, &format!("{what}, by row in {parts} parts"));
+                    check(&Lists::ByColumn(&made), &columns, &format!("{what}, by column in {parts} parts"));
+                }
             }
         }
     }
@@ -94,7 +107,7 @@ fn a_pair_is_written_alike_with_the_instruction_that_compresses_and_without() {
         for len in [0, 1, 2, 63, 64, 65, 126, 127, 128] {
             let begun = || {
                 let mut lists = PairLists::default();
-                lists.begin(2, MAX_PANEL, MAX_PANEL);
+                lists.begin(2, MAX_PANEL, 0..1, 0..1);
                 lists.begin_panel();
                 lists
             };
@@ -122,13 +135,17 @@ fn rows_that_differ_least_are_paired_where_lists_are_kept() {
     let byte = |(i, j): (usize, usize)| u8::from(j % 4 == i % 4 || j == i % 4 + 1) * 9;
     let all: Vec<u8> = (0..rows * cols).map(|at| byte((at / cols, at % cols))).collect();
     let set = fits(SparseBytes::new(&all, rows, cols, 255.0f32));
-    let mut maker = ListMaker::default();
+    let mut maker = Prepared::default();
     let x = selected(&set, Rows::Range { start: 0, len: rows });
-    let lists = maker.by_row(&x);
+    let Lists::Whole(lists) = maker.lists_by_row(&x) else { panic!("nothing was prepared") };
     for q in 0..4 {
         assert_eq!(lists.pair(q), (q, Some(q + 4)));
     }
     let list: Vec<u32> = (0..rows as u32).collect();
     let x = selected(&set, Rows::List(&list));
-    assert_eq!(maker.by_row(&x).pair(1), (2, Some(3)), "rows of a list are paired as they come");
+    assert_eq!(
+        maker.lists_by_row(&x).part(0).pair(1),
+        (2, Some(3)),
+        "rows of a list are paired as they come"
+    );
 }
