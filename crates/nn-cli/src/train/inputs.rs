@@ -17,6 +17,8 @@ pub(crate) const WHITE: f64 = 255.0;
 pub(crate) struct Inputs<T> {
     train: Examples<T>,
     test: Examples<T>,
+    /// Why they have the form that they have, in words.
+    why: String,
 }
 
 impl<T: Scalar> Inputs<T> {
@@ -44,6 +46,10 @@ impl<T: Scalar> Inputs<T> {
         Ok(Self {
             train: Examples::new(&data.train, rows, sparse)?,
             test: Examples::new(&data.test, data.test.len(), sparse)?,
+            why: match config.input {
+                Input::Auto => format!("auto: {:.1} % of the pixels are not 0", 100.0 * density),
+                Input::Dense | Input::Sparse => "as asked for".to_owned(),
+            },
         })
     }
 
@@ -62,12 +68,13 @@ impl<T: Scalar> Inputs<T> {
         &self.test.labels
     }
 
-    /// `dense` or `sparse`.
-    pub(crate) fn form(&self) -> &'static str {
-        match self.train.pixels {
+    /// `dense input` or `sparse input`, and why.
+    pub(crate) fn line(&self) -> String {
+        let form = match self.train.pixels {
             Pixels::Dense(_) => "dense",
             Pixels::Sparse(_) => "sparse",
-        }
+        };
+        format!("{form} input ({})", self.why)
     }
 }
 

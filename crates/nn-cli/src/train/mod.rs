@@ -193,7 +193,7 @@ fn introduction<T: Scalar>(
         ),
         ("network", layers.join(style.or_ascii(" → ", " -> "))),
         ("training", config.training_line()),
-        ("with", format!("{}, {} input", environment.line(), inputs.form())),
+        ("with", format!("{}, {}", environment.line(), inputs.line())),
     ];
     Ok(lines.map(|(name, text)| (name.to_owned(), text)).into())
 }
