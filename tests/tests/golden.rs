@@ -93,12 +93,18 @@ fn rmsprop_and_a_validation_split_follow_keras_on_every_backend() {
 
 #[test]
 fn twelve_hundred_small_batches_follow_keras_on_every_backend() {
-    every_backend_meets("mini-batch", |_| vec![Form::Sparse]);
+    every_backend_meets("mini-batch", |backend| match backend.describe().backend {
+        "simd" => vec![Form::Sparse, Form::SparseBytes],
+        _ => vec![Form::Sparse],
+    });
 }
 
 #[test]
 fn the_notebooks_full_batch_run_follows_keras_on_every_backend() {
-    every_backend_meets("notebook-full-batch", |backend| vec![affordable(backend)]);
+    every_backend_meets("notebook-full-batch", |backend| match affordable(backend) {
+        Form::Dense => vec![Form::Dense, Form::SparseBytes],
+        form => vec![form],
+    });
 }
 
 /// The form of input for the full-batch run, which is 500 billion operations from numbers or bytes and a fifth of them
@@ -111,6 +117,7 @@ where
     match this.backend {
         _ if this == Backend::<T>::describe(&Simd::detect()) => Form::Dense,
         "ndarray" | "blas" => Form::Bytes,
+        "simd" => Form::SparseBytes,
         _ => Form::Sparse,
     }
 }
