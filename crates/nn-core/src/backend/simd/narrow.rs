@@ -133,9 +133,8 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
         for (j, len) in strips(n, width, [output.block_cols(), delta.block_cols()]) {
             let mut transposed = [[T::zero(); MAX_WIDTH]; K];
             for c in 0..len {
-                let row = w.row(j + c);
-                for k in 0..K {
-                    transposed[k][c] = row[k];
+                for (line, &x) in transposed.iter_mut().zip(w.row(j + c)) {
+                    line[c] = x;
                 }
             }
             let w: [[V; C]; K] =
@@ -214,9 +213,8 @@ impl<T: Element> NarrowOuter<'_, T> {
                 }
             }
             for c in 0..len {
-                let row = dw.row(j + c);
-                for k in 0..K {
-                    row[k] += *alpha * transposed[k][c];
+                for (x, line) in dw.row(j + c).iter_mut().zip(&transposed) {
+                    *x += *alpha * line[c];
                 }
             }
         }

@@ -113,6 +113,10 @@ fn packed_or_not<V: Vector, const R: usize, const C: usize>(
 
 #[cfg_attr(not(test), inline(always))]
 #[cfg_attr(test, inline)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "row i of the tile belongs to lane i of A, at a distance that only the index tells"
+)]
 fn tile_of<V: Vector, const R: usize, const C: usize>(
     on: On<V>,
     a: &Lanes<'_, V::T>,
