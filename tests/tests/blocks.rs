@@ -318,8 +318,8 @@ fn a_variable_in_blocks_is_assigned_and_read_in_any_shape() -> Result<()> {
         let values_read = targets.iter().flat_map(|t| [t.2, t.3, t.4]);
         let all: Vec<Node> = values_read.chain(fetches).collect();
         let out = session.run(&all, &[])?;
-        for i in 0..targets.len() {
-            let what = format!("{name}: {:?}", dims[i]);
+        for (i, dims) in dims.iter().enumerate() {
+            let what = format!("{name}: {dims:?}");
             assert_eq!(out.floats(3 * i)?, values, "{what}: w");
             assert!(out.floats(3 * i + 1)?.iter().zip(&values).all(|(a, b)| *a == 2.0 * b), "{what}: 2 w");
             let sum = |b: &f64| (1.0 + b) + 2.0 * b;
