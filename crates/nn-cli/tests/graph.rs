@@ -124,10 +124,10 @@ fn fusion_names_its_kernels_and_partition_says_what_runs_when_on_how_many_rows()
     let partition = small.draw(&["--stage", "partition", "--rows", "3000"])?;
     let headings: Vec<&str> =
         partition.lines().skip(2).filter(|l| !l.starts_with("  ") && !l.is_empty()).collect();
-    for heading in ["once", "for each of 12 shards of 256 rows, in 6 lanes", "summed over 6 lanes"] {
+    for heading in ["once", "for each of 12 shards of 252 rows, in 6 lanes", "summed over 6 lanes"] {
         assert!(headings.contains(&heading), "no {heading:?} in {headings:?}");
     }
-    assert!(partition.contains("→ [256, 8]") && partition.contains("→ [16, 8]"), "{partition}");
+    assert!(partition.contains("→ [252, 8]") && partition.contains("→ [16, 8]"), "{partition}");
     let small_batch = small.draw(&["--stage", "partition", "--rows", "7"])?;
     assert!(small_batch.contains("for each of 1 shard of 7 rows, in 1 lane"), "{small_batch}");
     Ok(())

@@ -1,0 +1,127 @@
+//! Writing lists with AVX-512: what a mask picks of 64 bytes, without gaps, by one instruction.
+
+use std::arch::x86_64::*;
+
+use crate::matrix::{Head, MAX_PANEL};
+
+/// Whether bytes can be compressed by one instruction here.
+#[inline(always)]
+pub(super) fn has_compress() -> bool {
+    is_x86_feature_detected!("avx512vbmi2")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("popcnt")
+}
+
+/// 0, 1, 2, …, 127
+const PLACES: [u8; MAX_PANEL] = {
+    let mut places = [0; MAX_PANEL];
+    let mut i = 0;
+    while i < MAX_PANEL {
+        places[i] = i as u8;
+        i += 1;
+    }
+    places
+};
+
+/// Writes the bytes of two vectors that the masks pick, without gaps, and returns where the next ones go.
+///
+/// # Safety
+/// 128 bytes must be writable at `to`.
+#[inline(always)]
+unsafe fn put(to: *mut u8, masks: [u64; 2], v: [__m512i; 2]) -> *mut u8 {
+    // SAFETY: each store writes 64 bytes, the second at most 64 further on.
+    unsafe {
+        _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(masks[0], v[0]));
+        let to = to.add(masks[0].count_ones() as usize);
+        _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(masks[1], v[1]));
+        to.add(masks[1].count_ones() as usize)
+    }
+}
+
+/// [`write`] where no more than 64 places count, as in a small batch by columns.
+///
+/// # Safety
+/// As that of [`write`], and the room must have been reserved.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+unsafe fn write_half(a: &[u8], b: &[u8], counted: u64, stream: &mut Vec<u8>, heads: &mut Vec<Head>) {
+    // SAFETY: see `write`.
+    unsafe {
+        let (va, vb) = (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()));
+        let (ma, mb) = (_mm512_test_epi8_mask(va, va) & counted, _mm512_test_epi8_mask(vb, vb) & counted);
+        if ma | mb == 0 {
+            return heads.push(Head::default());
+        }
+        let places = _mm512_loadu_si512(PLACES.as_ptr().cast());
+        let (both, first, second) = (ma & mb, ma & !mb, mb & !ma);
+        let len = |m: u64| m.count_ones() as usize;
+        let begin = stream.as_mut_ptr().add(stream.len());
+        let mut to = begin;
+        for (mask, v) in [
+            (both, places),
+            (both, va),
+            (both, vb),
+            (first, places),
+            (first, va),
+            (second, places),
+            (second, vb),
+        ] {
+            _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(mask, v));
+            to = to.add(len(mask));
+        }
+        heads.push(Head { both: len(both) as u8, first: len(first) as u8, second: len(second) as u8 });
+        stream.set_len(stream.len() + to.offset_from_unsigned(begin));
+    }
+}
+
+/// # Safety
+/// The CPU must have the features, and the lines `MAX_PANEL` bytes.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+pub(super) unsafe fn write(
+    a: &[u8],
+    b: &[u8],
+    counted: [u64; 2],
+    stream: &mut Vec<u8>,
+    heads: &mut Vec<Head>,
+) {
+    // What a pair takes at most, and what the last vectors write beyond.
+    stream.reserve(3 * MAX_PANEL + 2 * 64);
+    if counted[1] == 0 {
+        // SAFETY: as below, of one vector.
+        unsafe { write_half(a, b, counted[0], stream, heads) };
+        return;
+    }
+    // SAFETY: loads within the lines; of the room that was just reserved no more is written than 3 bytes for each place and
+    // a vector, and its length is set to what was.
+    unsafe {
+        let load =
+            |x: &[u8]| [_mm512_loadu_si512(x.as_ptr().cast()), _mm512_loadu_si512(x.as_ptr().add(64).cast())];
+        let (va, vb, places) = (load(a), load(b), load(&PLACES));
+        let masks = |v: [__m512i; 2]| {
+            [_mm512_test_epi8_mask(v[0], v[0]) & counted[0], _mm512_test_epi8_mask(v[1], v[1]) & counted[1]]
+        };
+        let (ma, mb) = (masks(va), masks(vb));
+        let both = [ma[0] & mb[0], ma[1] & mb[1]];
+        let first = [ma[0] & !mb[0], ma[1] & !mb[1]];
+        let second = [mb[0] & !ma[0], mb[1] & !ma[1]];
+        let len = |m: [u64; 2]| (m[0].count_ones() + m[1].count_ones()) as u8;
+        let head = Head { both: len(both), first: len(first), second: len(second) };
+        let begin = stream.as_mut_ptr().add(stream.len());
+        let mut to = begin;
+        if head.both > 0 {
+            to = put(to, both, places);
+            to = put(to, both, va);
+            to = put(to, both, vb);
+        }
+        if head.first > 0 {
+            to = put(to, first, places);
+            to = put(to, first, va);
+        }
+        if head.second > 0 {
+            to = put(to, second, places);
+            to = put(to, second, vb);
+        }
+        stream.set_len(stream.len() + to.offset_from_unsigned(begin));
+        heads.push(head);
+    }
+}
