@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// Rounds before those that count: they compile the plan, allocate its memory and fill the caches.
-pub(super) const WARM_UP_ROUNDS: usize = 1;
+/// Rounds before those that count: the first compiles the plan, allocates its memory and fills the caches; after the second it is
+/// known what is measured again and again after a step, which is then computed but once.
+pub(super) const WARM_UP_ROUNDS: usize = 2;
 
 /// Calls something once, adds the seconds that it measured, for one call or for each of many, and gives back the last
 /// loss, where there is one.
