@@ -106,8 +106,8 @@ fn all_backends_and_forms_did_the_same_work_to_the_same_loss() -> TestResult {
         assert_whole(&record, benchmark);
         let losses: Vec<f64> = series(&record).iter().filter_map(|one| one["loss"].as_f64()).collect();
         assert_eq!(losses.len(), 4, "{record}");
-        // Three rounds of nine updates in f64: sums of up to 784 terms in another order differ by less than
-        // 784 · 2⁻⁵³ ≈ 1e-13 of their terms' sizes, and 27 updates of at most 1e-3 multiply that by far less than 1e4.
+        // Four rounds of nine updates in f64: sums of up to 784 terms in another order differ by less than
+        // 784 · 2⁻⁵³ ≈ 1e-13 of their terms' sizes, and 36 updates of at most 1e-3 multiply that by far less than 1e4.
         for loss in &losses {
             assert!((loss - losses[0]).abs() < 1e-9, "{benchmark}: {losses:?}");
         }

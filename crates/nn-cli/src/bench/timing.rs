@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_take_turns_and_the_first_round_does_not_count() -> Result<(), Failure> {
+    fn subjects_take_turns_and_the_first_two_rounds_do_not_count() -> Result<(), Failure> {
         let order = std::cell::RefCell::new(Vec::new());
         let subject = |name: char| -> Take<'_> {
             let order = &order;
@@ -103,9 +103,9 @@ mod tests {
             })
         };
         let taken = in_turns(&mut [subject('a'), subject('b')], 2)?;
-        assert_eq!(order.take().iter().collect::<String>(), "ababab");
+        assert_eq!(order.take().iter().collect::<String>(), "abababab");
         let found: Vec<_> = taken.iter().map(|t| (t.seconds.count, t.seconds.min, t.loss)).collect();
-        assert_eq!(found, [(2, 3.0, Some(5.0)), (2, 4.0, Some(6.0))]);
+        assert_eq!(found, [(2, 5.0, Some(7.0)), (2, 6.0, Some(8.0))]);
         Ok(())
     }
 }
