@@ -25,7 +25,7 @@ pub(super) fn is_kept_in_blocks(dims: &[usize], block: Option<usize>) -> bool {
 }
 
 /// The same for a shape without a batch axis.
-pub(super) fn is_in_blocks(shape: &Shape, block: Option<usize>) -> bool {
+fn is_in_blocks(shape: &Shape, block: Option<usize>) -> bool {
     shape.batch().is_none() && is_kept_in_blocks(&shape.with_batch(0), block)
 }
 

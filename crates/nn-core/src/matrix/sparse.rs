@@ -161,7 +161,8 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
         self.data.divisor
     }
 
-    /// The same rows, with what [`Backend::prepare`](crate::backend::Backend::prepare) made of them, all parts in their order.
+    /// The same rows, with what [`Backend::prepare`](crate::backend::Backend::prepare) made of these very rows, all parts in
+    /// their order. What was made of others gives wrong products, or a panic if their number or columns differ.
     pub fn with_prepared(self, prepared: &'a [Prepared]) -> Self {
         Self { prepared, ..self }
     }
@@ -210,6 +211,7 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
 #[derive(Debug, Default)]
 pub(crate) struct PairLists {
     lines: usize,
+    places: usize,
     /// Places in a panel; the last may have fewer.
     panel: usize,
     /// The panels and the pairs that these lists are of: all there are, or a part of them.
@@ -242,10 +244,17 @@ impl Head {
 
 impl PairLists {
     /// Empties the lists, which are to be of so many lines and places, of these panels and pairs; what memory there is stays.
-    pub(crate) fn begin(&mut self, lines: usize, panel: usize, panels: Range<usize>, pairs: Range<usize>) {
+    pub(crate) fn begin(
+        &mut self,
+        (lines, places): (usize, usize),
+        panel: usize,
+        panels: Range<usize>,
+        pairs: Range<usize>,
+    ) {
         assert!((1..=MAX_PANEL).contains(&panel), "a panel of {panel}");
+        assert!(panels.end <= places.div_ceil(panel), "panels of {places} places");
         assert!(pairs.end <= lines.div_ceil(2), "pairs of {lines} lines");
-        (self.lines, self.panel) = (lines, panel);
+        (self.lines, self.places, self.panel) = (lines, places, panel);
         (self.panels, self.pairs) = (panels, pairs);
         self.order.clear();
         self.heads.clear();
@@ -296,6 +305,12 @@ impl PairLists {
 
     pub(crate) fn panel(&self) -> usize {
         self.panel
+    }
+
+    /// How many places panel `p` has: whatever is listed of it is below that.
+    #[inline(always)]
+    pub(crate) fn height(&self, p: usize) -> usize {
+        self.panel.min(self.places - p * self.panel)
     }
 
     pub(crate) fn panels(&self) -> Range<usize> {

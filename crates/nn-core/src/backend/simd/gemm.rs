@@ -215,13 +215,17 @@ impl<'a, T: Element> Rows<'a, T> {
         'a: 'b,
     {
         match (self.matrix(), self.trans) {
-            (Some(a), Trans::No) if rows.len() == height && !steps.is_empty() => {
+            (Some(a), Trans::No)
+                if rows.len() == height
+                    && !steps.is_empty()
+                    && (a.is_plain() || steps.start.is_multiple_of(a.block_cols())) =>
+            {
                 let data = &a.as_slice()[rows.start * a.stride()..];
-                let (run, block) = (a.block_cols(), steps.start / a.block_cols());
-                let within = steps.start % run;
-                // A block of steps begins with a block of columns, or there is but one.
-                let run = if a.is_plain() { steps.len() } else { run };
-                let start = if a.is_plain() { within } else { block * a.block_stride() };
+                let (run, start) = if a.is_plain() {
+                    (steps.len(), steps.start)
+                } else {
+                    (a.block_cols(), steps.start / a.block_cols() * a.block_stride())
+                };
                 Lanes { data: &data[start..], lane: a.stride(), step: 1, run, next_run: a.block_stride() }
             }
             (Some(a), Trans::Yes) if rows.len() == height && !steps.is_empty() => {

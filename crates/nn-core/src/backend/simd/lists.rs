@@ -102,7 +102,7 @@ impl Prepared {
     ) {
         let (rows, columns) = (x.rows.len(), x.data().cols());
         let panels = share(columns.div_ceil(COLUMNS), part);
-        self.by_row.begin(rows, COLUMNS, panels.clone(), 0..rows.div_ceil(2));
+        self.by_row.begin((rows, columns), COLUMNS, panels.clone(), 0..rows.div_ceil(2));
         if matched {
             self.match_rows(x);
         } else {
@@ -127,7 +127,7 @@ impl Prepared {
         // Whole tiles of columns, but for the last.
         let tiles = share(columns.div_ceil(TILE), part);
         let pairs = (tiles.start * TILE / 2)..(tiles.end * TILE / 2).min(columns.div_ceil(2));
-        self.by_column.begin(columns, ROWS, 0..rows.div_ceil(ROWS), pairs.clone());
+        self.by_column.begin((columns, rows), ROWS, 0..rows.div_ceil(ROWS), pairs.clone());
         // One more line of zeros for the partner that an odd number lacks.
         self.transposed.resize((tiles.len() * TILE + 1) * LINE, 0);
         for first in (0..rows).step_by(ROWS) {

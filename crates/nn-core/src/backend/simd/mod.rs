@@ -45,7 +45,8 @@ use crate::ops::{Activation, Binary, Gemm, Labels, Operand, Trans, Unary};
 use crate::{Error, Result};
 
 /// Density below which the sparse products of the first layer, forward and backward together, take less time than the
-/// dense ones. Measured with AVX2 on Zen 3 (256 rows, 784 → 512, `f32`): they are equal near 0.6.
+/// dense ones. Measured with AVX2 on Zen 3 (256 rows, 784 → 512, `f32`): they are equal near 0.6
+/// for CSR rows. (Rows of bytes are faster and so should be equal later; that was not measured.)
 const SPARSE_BELOW: f64 = 0.5;
 
 /// Our own kernels, on one instruction set that this CPU has.

@@ -29,8 +29,10 @@ pub(super) struct NarrowOuter<'a, T> {
     pub(super) dw: MatMut<'a, T>,
 }
 
-/// How the columns of the wide matrices are cut: where a strip begins, and its length.
-fn strips(n: usize, width: usize, blocks: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
+/// How columns are cut into strips of at most `width`: where each begins, and its length; none lies in two blocks of either of
+/// two matrices.
+#[inline(always)]
+pub(super) fn strips(n: usize, width: usize, blocks: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
     let mut j = 0;
     std::iter::from_fn(move || {
         let start = j;

@@ -6,6 +6,7 @@
 //! the L1 cache while all pairs pass by.
 
 use super::gemm::Finish;
+use super::narrow::strips;
 use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{Head, MAX_PANEL, MatMut, MatRef, PairLists, Scratch, SparseRows};
 
@@ -41,20 +42,6 @@ pub(super) struct PairOuter<'a, T> {
     pub(super) scratch: &'a mut Scratch<T>,
 }
 
-/// How the columns are cut: where each strip begins, and its length; no strip lies in two blocks of either matrix.
-fn strips<T>(n: usize, blocks: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
-    let mut j = 0;
-    std::iter::from_fn(move || {
-        let start = j;
-        if start >= n {
-            return None;
-        }
-        let left = blocks.iter().map(|block| block - start % block).min().unwrap_or(n);
-        j += block_columns::<T>().min(left).min(n - start);
-        Some((start, j - start))
-    })
-}
-
 impl<T: Element> Kernel<T> for PairProduct<'_, T> {
     type Output = ();
 
@@ -63,7 +50,7 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
         let Self { x, w, finish, mut y, scratch } = self;
         let (m, k, n, width) = (y.rows(), w.rows(), y.cols(), block_columns::<T>());
         if m == 0 || k == 0 {
-            for (j, len) in strips::<T>(n, [y.block_cols(), y.block_cols()]) {
+            for (j, len) in strips(n, width, [y.block_cols(), y.block_cols()]) {
                 let mut y = y.strip(j, len);
                 (0..m).for_each(|i| y.row(i).fill(T::zero()));
                 finish_strip(on, &finish, &mut y, j);
@@ -74,7 +61,7 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
         let mut copy = scratch.take(MAX_PANEL * width);
         let mut sums = scratch.take(m * width);
         let lists = maker.lists_by_row(&x);
-        for (j, len) in strips::<T>(n, [w.block_cols(), y.block_cols()]) {
+        for (j, len) in strips(n, width, [w.block_cols(), y.block_cols()]) {
             let whole = len == width;
             let w = w.strip(j, len);
             let direct = whole && (w.stride() == width || m < FEW_ROWS);
@@ -84,8 +71,7 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
                 let lists = lists.part(part);
                 for p in lists.panels() {
                     let first = p * lists.panel();
-                    let height = lists.panel().min(k - first);
-                    let panel = panel(&w, first, height, direct.then_some(width), &mut copy);
+                    let panel = panel(&w, first, lists.height(p), direct.then_some(width), &mut copy);
                     gather_panel(on, lists, p, x.values(), panel, &mut target, p == 0);
                 }
             }
@@ -116,7 +102,7 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
         let mut values = scratch.take(x.values().len());
         values.iter_mut().zip(x.values()).for_each(|(to, &value)| *to = alpha * value);
         let lists = maker.lists_by_column(&x);
-        for (j, len) in strips::<T>(n, [delta.block_cols(), dw.block_cols()]) {
+        for (j, len) in strips(n, width, [delta.block_cols(), dw.block_cols()]) {
             let whole = len == width;
             let delta = delta.strip(j, len);
             let mut dw = dw.strip(j, len);
@@ -126,9 +112,8 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
             let mut target = if whole { dw.reborrow() } else { rows(&mut sums, k, width) };
             for p in lists.part(0).panels() {
                 let first = p * lists.part(0).panel();
-                let height = lists.part(0).panel().min(m - first);
                 let direct = (whole && delta.stride() == width).then_some(width);
-                let panel = panel(&delta, first, height, direct, &mut copy);
+                let panel = panel(&delta, first, lists.part(0).height(p), direct, &mut copy);
                 for part in 0..lists.parts() {
                     gather_panel(on, lists.part(part), p, &values, panel, &mut target, false);
                 }
@@ -196,7 +181,7 @@ fn gather_panel<V: Vector>(
         panel.height > 0 && (panel.height - 1) * panel.stride + width <= panel.rows.len(),
         "rows of the panel"
     );
-    assert!(width.is_multiple_of(part) && panel.height <= lists.panel(), "panel");
+    assert!(width.is_multiple_of(part) && panel.height == lists.height(p), "places of the panel");
     let mut nowhere = [V::T::default(); MAX_BLOCK];
     let (stride, start) = (target.stride(), target.as_mut_slice().as_mut_ptr());
     for c in (0..width).step_by(part) {
@@ -207,8 +192,8 @@ fn gather_panel<V: Vector>(
             }
             let (a, b) = lists.pair(q);
             // SAFETY: `on` proves the instructions. The lines are rows of the target (`pair` gives none beyond them), which are
-            // `width` numbers long, of which `part` from `c` on are read and written; the places are below the panel's
-            // height, as whoever made the lists counted them, and the stream holds what the heads say.
+            // `width` numbers long, of which `part` from `c` on are read and written; the places are below the height
+            // that the lists were made for, which is the panel's, and the stream holds what the heads say.
             unsafe {
                 let to = [
                     start.add(a * stride + c),

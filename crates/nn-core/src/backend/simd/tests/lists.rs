@@ -107,7 +107,7 @@ fn a_pair_is_written_alike_with_the_instruction_that_compresses_and_without() {
         for len in [0, 1, 2, 63, 64, 65, 126, 127, 128] {
             let begun = || {
                 let mut lists = PairLists::default();
-                lists.begin(2, MAX_PANEL, 0..1, 0..1);
+                lists.begin((2, MAX_PANEL), MAX_PANEL, 0..1, 0..1);
                 lists.begin_panel();
                 lists
             };

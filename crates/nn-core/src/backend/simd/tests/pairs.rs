@@ -3,11 +3,12 @@
 use super::super::gemm::Finish;
 use super::super::pairs::{PairOuter, PairProduct, block_columns};
 use super::super::vector::Element;
+use super::Simd;
 use super::stored::Stored;
 use super::{Check, Runner, everywhere, numbers};
 use crate::Scalar;
-use crate::backend::reference::fits;
-use crate::matrix::{GROUP_ROWS, InputRef, Rows, Scratch, SparseBytes, SparseRows};
+use crate::backend::{Backend, reference::fits};
+use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Prepared, Rows, Scratch, SparseBytes, SparseRows};
 use crate::ops::Activation;
 
 /// Rows: none, alone, in pairs, and around the rows of a group.
@@ -270,4 +271,35 @@ impl Check for Columns {
 #[test]
 fn columns_have_the_same_bits_alone_and_among_others() {
     everywhere(&Columns);
+}
+
+#[test]
+fn lists_of_other_rows_panic_before_anything_is_read_outside() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let (m, k, n) = (50, 775, 64);
+    // What was prepared is of more columns, or of more rows, than the product that gets it.
+    for (rows, cols) in [(m, k + 9), (m + 30, k)] {
+        let other = fits(SparseBytes::new(&bytes(rows, cols), rows, cols, 255.0f32));
+        let data = fits(SparseBytes::new(&bytes(m, k), m, k, 255.0f32));
+        let (InputRef::SparseBytes(others), InputRef::SparseBytes(x)) =
+            (InputRef::sparse_bytes(&other), InputRef::sparse_bytes(&data))
+        else {
+            panic!("sparse bytes are sparse bytes")
+        };
+        let mut prepared = Prepared::default();
+        let simd = Simd::detect();
+        assert!(Backend::<f32>::prepare(&simd, &others, true, (0, 1), &mut prepared));
+        let x = InputRef::SparseBytes(x.with_prepared(std::slice::from_ref(&prepared)));
+        let (w, delta) = (numbers::<f32>(1, k * n), numbers::<f32>(2, m * n));
+        let (mut y, mut dw) = (vec![0.0; m * n], vec![0.0; k * n]);
+        let forward = catch_unwind(AssertUnwindSafe(|| {
+            let (w, y) = (fits(MatRef::new(&w, k, n)), fits(MatMut::new(&mut y, m, n)));
+            simd.affine(x, w, None, Activation::Linear, y, &mut Scratch::default());
+        }));
+        let backward = catch_unwind(AssertUnwindSafe(|| {
+            let (delta, dw) = (fits(MatRef::new(&delta, m, n)), fits(MatMut::new(&mut dw, k, n)));
+            simd.accumulate_weights(1.0, x, delta, dw, &mut Scratch::default());
+        }));
+        assert!(forward.is_err() && backward.is_err(), "prepared of [{rows}, {cols}]");
+    }
 }
