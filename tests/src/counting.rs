@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use nn_core::backend::{Backend, Description, Naive};
 use nn_core::matrix::{InputRef, MatMut, MatRef, Scratch};
-use nn_core::ops::{Activation, Binary, Gemm, Labels, Operand, Unary};
+use nn_core::ops::{Activation, Binary, Gemm, Labels, Operand, Sum, Unary};
 
 /// The reference kernels, and a count of the calls to them.
 #[derive(Debug, Default)]
@@ -59,10 +59,11 @@ impl Backend<f64> for Counting {
         alpha: f64,
         x: InputRef<'_, f64>,
         delta: MatRef<'_, f64>,
+        sum: Sum,
         dw: MatMut<'_, f64>,
         scratch: &mut Scratch<f64>,
     ) {
-        self.count().accumulate_weights(alpha, x, delta, dw, scratch);
+        self.count().accumulate_weights(alpha, x, delta, sum, dw, scratch);
     }
 
     fn backpropagate(

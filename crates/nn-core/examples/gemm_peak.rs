@@ -10,7 +10,7 @@ use std::time::Instant;
 use nn_core::backend::Backend;
 use nn_core::backend::simd::Simd;
 use nn_core::matrix::{Csr, InputRef, MatMut, MatRef, Scratch};
-use nn_core::ops::{Activation, Gemm, Labels, Trans};
+use nn_core::ops::{Activation, Gemm, Labels, Sum, Trans};
 use nn_core::{Result, Scalar};
 
 /// What the network's layers ask for: a shard of 256 rows, 784 → 512 → 10.
@@ -132,6 +132,7 @@ where
                     T::one(),
                     x,
                     delta,
+                    Sum::Continue,
                     MatMut::new(&mut dw, PIXELS, UNITS)?,
                     &mut scratch,
                 );

@@ -1,6 +1,10 @@
 //! The vocabulary that graph and backends share: activations, elementwise operations, and the checked arguments of
 //! the larger kernels. A value of one of these argument types is the proof that its shapes fit.
 
+mod pass;
+
+pub use pass::{Pass, PassArgs, PassParts, Source, Step};
+
 use crate::matrix::{MatMut, MatRef};
 use crate::{Error, Result, Scalar};
 
@@ -252,6 +256,15 @@ pub enum Operand<'a, T> {
     Slice(&'a [T]),
     /// The same value throughout.
     Splat(T),
+}
+
+/// What a kernel that sums up finds in its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sum {
+    /// Nothing: the output is written without being read.
+    Begin,
+    /// A sum, which is added to.
+    Continue,
 }
 
 /// Whether a matrix enters a product as it is or transposed.

@@ -4,7 +4,7 @@
 use nn_core::Scalar;
 use nn_core::backend::Backend;
 use nn_core::matrix::{Csr, InputRef, MatRef, Rows, Scratch, SparseBytes};
-use nn_core::ops::Activation;
+use nn_core::ops::{Activation, Sum};
 
 use super::data::{Rng, Stored, assert_close};
 
@@ -158,20 +158,26 @@ fn check_accumulate_weights<T: Scalar>(
         .collect();
     for (form, x) in data.forms(selection) {
         for alpha in [1.0, -0.3] {
-            let mut dw = Stored::guarded(k, units, 3, |p, j| before[p * units + j]).in_blocks(block);
-            backend.accumulate_weights(T::of(alpha), x, delta.view(), dw.view_mut(), scratch);
-            let before = |p: usize, j: usize| before[p * units + j].wide();
-            let context = format!("accumulate_weights {form} {selection:?}x{k}x{units} alpha {alpha}");
-            // α is −0.3 as the element type has it.
-            let alpha = T::of(alpha).wide();
-            dw.assert_close(
-                &context,
-                |p, j| alpha * products[p * units + j].0 + before(p, j),
-                |p, j| {
-                    let size = alpha.abs() * products[p * units + j].1 + before(p, j).abs();
-                    (m + 4) as f64 * T::EPSILON.wide() * size
-                },
-            );
+            for sum in [Sum::Begin, Sum::Continue] {
+                // A sum that begins doesn't read what was there.
+                let begins = sum == Sum::Begin;
+                let old = |p: usize, j: usize| if begins { T::nan() } else { before[p * units + j] };
+                let mut dw = Stored::guarded(k, units, 3, old).in_blocks(block);
+                backend.accumulate_weights(T::of(alpha), x, delta.view(), sum, dw.view_mut(), scratch);
+                let before = |p: usize, j: usize| if begins { 0.0 } else { before[p * units + j].wide() };
+                let context =
+                    format!("accumulate_weights {form} {selection:?}x{k}x{units} alpha {alpha} {sum:?}");
+                // α is −0.3 as the element type has it.
+                let alpha = T::of(alpha).wide();
+                dw.assert_close(
+                    &context,
+                    |p, j| alpha * products[p * units + j].0 + before(p, j),
+                    |p, j| {
+                        let size = alpha.abs() * products[p * units + j].1 + before(p, j).abs();
+                        (m + 4) as f64 * T::EPSILON.wide() * size
+                    },
+                );
+            }
         }
     }
 }
@@ -233,7 +239,9 @@ pub(super) fn check_empty_batch<T: Scalar>(backend: &dyn Backend<T>, scratch: &m
     backend.affine(InputRef::dense(none), w.view(), None, Activation::Tanh, y.view_mut(), scratch);
     y.assert_guards("affine of no rows");
     let delta = MatRef::new(&[], 0, 2).expect("no rows need no elements");
-    let mut dw = Stored::guarded(3, 2, 1, |_, _| T::one());
-    backend.accumulate_weights(T::one(), InputRef::dense(none), delta, dw.view_mut(), scratch);
-    dw.assert_close("accumulate_weights of no rows", |_, _| 1.0, |_, _| 0.0);
+    for (sum, want) in [(Sum::Continue, 1.0), (Sum::Begin, 0.0)] {
+        let mut dw = Stored::guarded(3, 2, 1, |_, _| T::one());
+        backend.accumulate_weights(T::one(), InputRef::dense(none), delta, sum, dw.view_mut(), scratch);
+        dw.assert_close("accumulate_weights of no rows", |_, _| want, |_, _| 0.0);
+    }
 }

@@ -3,6 +3,7 @@
 //! scalar implementation that defines what is correct.
 
 pub mod blas;
+mod blockwise;
 mod choose;
 mod naive;
 mod ndarray;
@@ -18,7 +19,7 @@ pub use self::ndarray::Ndarray;
 
 use crate::Scalar;
 use crate::matrix::{InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
-use crate::ops::{Activation, Binary, Gemm, Labels, Operand, Trans, Unary};
+use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary};
 
 /// What runs: printed by everything that reports a result, so that no figure goes without its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,17 +147,19 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
         }
     }
 
-    /// dW ← dW + α Xᵀ · δ. X: \[m, k\] in any input form, δ: \[m, n\], dW: \[k, n\]. With α = −rate, gradient descent on W itself.
+    /// dW ← α Xᵀ · δ where the sum begins, dW ← dW + α Xᵀ · δ where it continues. X: \[m, k\] in any input form, δ: \[m, n\],
+    /// dW: \[k, n\]. With α = −rate, gradient descent on W itself.
     fn accumulate_weights(
         &self,
         alpha: T,
         x: InputRef<'_, T>,
         delta: MatRef<'_, T>,
+        sum: Sum,
         mut dw: MatMut<'_, T>,
         scratch: &mut Scratch<T>,
     ) {
         match &x {
-            InputRef::Sparse(rows) => reference::sparse_outer(alpha, rows, delta, dw),
+            InputRef::Sparse(rows) => reference::sparse_outer(alpha, rows, delta, sum, dw),
             _ => with_dense(x, scratch, |x, scratch| {
                 self.gemm(
                     reference::fits(Gemm::new(
@@ -165,7 +168,7 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
                         Trans::Yes,
                         delta,
                         Trans::No,
-                        T::one(),
+                        if sum == Sum::Begin { T::zero() } else { T::one() },
                         dw.reborrow(),
                     )),
                     scratch,
@@ -217,6 +220,11 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
     /// y ← f(a, b). Panics if a slice is not as long as y.
     fn binary(&self, f: Binary, a: Operand<'_, T>, b: Operand<'_, T>, y: &mut [T]) {
         reference::binary(f, a, b, y);
+    }
+
+    /// outputs ← what the pass makes of each element: all steps on the old values, then the outputs are written.
+    fn pass(&self, args: PassArgs<'_, '_, T>, scratch: &mut Scratch<T>) {
+        blockwise::pass(self, args, scratch);
     }
 
     /// pᵢ ← softmax(xᵢ) row by row: p = e^(x − max x) / Σ e^(x − max x). x and p: \[m, n\].

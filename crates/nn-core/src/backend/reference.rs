@@ -2,7 +2,7 @@
 //! the others to it. It is written to be read, in loops that a compiler can vectorise.
 
 use crate::matrix::{CsrRef, MatMut, MatRef};
-use crate::ops::{Binary, Gemm, GemmParts, Labels, Operand, Trans, Unary};
+use crate::ops::{Binary, Gemm, GemmParts, Labels, Operand, Sum, Trans, Unary};
 use crate::{Result, Scalar};
 
 /// Unwraps what was built from shapes that the caller already holds to be right; a panic here is a bug of the engine.
@@ -72,8 +72,17 @@ pub fn sparse_product<T: Scalar>(x: &CsrRef<'_, T>, w: MatRef<'_, T>, mut y: Mat
     }
 }
 
-/// dW ← dW + α Xᵀ · δ for sparse rows X: \[m, k\], δ: \[m, n\].
-pub fn sparse_outer<T: Scalar>(alpha: T, x: &CsrRef<'_, T>, delta: MatRef<'_, T>, mut dw: MatMut<'_, T>) {
+/// dW ← α Xᵀ · δ, or dW + α Xᵀ · δ where the sum continues, for sparse rows X: \[m, k\], δ: \[m, n\].
+pub fn sparse_outer<T: Scalar>(
+    alpha: T,
+    x: &CsrRef<'_, T>,
+    delta: MatRef<'_, T>,
+    sum: Sum,
+    mut dw: MatMut<'_, T>,
+) {
+    if sum == Sum::Begin {
+        dw.fill(T::zero());
+    }
     for i in 0..delta.rows() {
         let (columns, values) = x.row(i);
         for (&p, &v) in columns.iter().zip(values) {

@@ -162,7 +162,7 @@ mod tests {
             Stage { before: first, ..Stage::default() },
             Stage { before: second, per_shard: shards, ..Stage::default() },
         ];
-        let sums = vec![SumSpec { len: 1, into: 9, stage: 1 }];
+        let sums = vec![SumSpec { len: 1, into: 9, stage: 1, begins: false }];
         Program { stages, sums, ..Program::default() }
     }
 

@@ -8,11 +8,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::analysis::{Analysis, When, is_source};
-use super::descend::descend_in_place;
 use super::fusion::{Form, Fusion};
 use super::memory::share_slots;
 use super::passes::Passes;
 use super::program::{BufferSizes, Fetched, Instr, Kernel, Operand, Place, Program, Stage, SumSpec};
+use super::update::update_in_place;
 use crate::Result;
 use crate::graph::{Graph, Node, Op, Spread, Symbol, VarId};
 use crate::ops::Binary;
@@ -31,7 +31,7 @@ pub(super) fn lower(
     let analysis = Analysis::new(graph, fetches);
     let mut lower = written(graph, &analysis, fetches, feeds, rows, block)?;
     let symbols: Vec<_> = lower.program.stages.iter().map(|stage| stage.symbol).collect();
-    descend_in_place(&mut lower.program, |stage| {
+    update_in_place(&mut lower.program, |stage| {
         symbols[stage].and_then(rows).is_some_and(|rows| rows <= shard_rows)
     });
     share_slots(&mut lower.program, &lower.slots);
@@ -305,8 +305,9 @@ impl Lower<'_> {
         let into = self.program.once.add(false, len);
         self.places.insert(node, Place::Once(into));
         let sum = Operand { place: Place::Sum(self.program.sums.len()), ..describe };
-        self.program.sums.push(SumSpec { len, into, stage });
         let kernel = self.summing_kernel(node)?;
+        let begins = kernel == Kernel::AccumulateWeights;
+        self.program.sums.push(SumSpec { len, into, stage, begins });
         let ins = match kernel {
             Kernel::AccumulateWeights => self.with_input(inputs[0], &inputs[1..], stage)?,
             _ => self.all_in_any_layout(&inputs, stage)?,

@@ -16,7 +16,6 @@
 
 mod ahead;
 mod analysis;
-mod descend;
 mod elementwise;
 mod fusion;
 mod layout;
@@ -34,6 +33,7 @@ mod random;
 mod run;
 mod session;
 mod store;
+mod update;
 mod value;
 mod view;
 mod wide;

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::analysis::{When, is_source, operands};
-use super::elementwise::{Elementwise, Source, Step};
 use super::fusion::Form;
 use super::layout::is_kept_in_blocks;
 use super::lower::Lower;
 use super::memory::{Life, assign};
 use super::program::{Instr, Kernel, Operand, Place};
 use crate::graph::{Node, Op, Spread, VarId};
+use crate::ops::{Pass, Source, Step};
 use crate::{Error, Result};
 
 /// Where in a run something happens: (stage level, shards after once, depth, single kernels after passes).
@@ -164,7 +164,7 @@ impl Passes {
         }
         let values: Vec<Node> = outputs.into_iter().map(|(node, _)| node).collect();
         lower.write_copies();
-        lower.program.stages[stage].before.push(writer.finish(&values, outs));
+        lower.program.stages[stage].before.push(writer.finish(&values, outs)?);
         Ok(())
     }
 
@@ -210,8 +210,7 @@ impl Passes {
             let mut from = lower.once_operand(value)?;
             if !matches!(from.place, Place::Once(_)) {
                 // Another assignment may change it before this one takes effect, so it is copied while it is old.
-                let copy =
-                    Elementwise { inputs: 1, outputs: vec![Source::Input(0)], ..Elementwise::default() };
+                let copy = Pass::new(1, 0, Vec::new(), vec![Source::Input(0)])?;
                 let buffer = lower.program.once.add(false, from.len());
                 let out = Operand { place: Place::Once(buffer), ..from };
                 let instr = Instr { kernel: Kernel::Elementwise(copy), ins: vec![from], outs: vec![out] };
@@ -323,7 +322,7 @@ impl<'n> PassWriter<'n> {
     }
 
     /// Lets steps share registers, and puts the instruction together. `values` are the nodes that go to `outs`.
-    fn finish(self, values: &[Node], outs: Vec<Operand>) -> Instr {
+    fn finish(self, values: &[Node], outs: Vec<Operand>) -> Result<Instr> {
         let end = self.steps.len();
         let lives: Vec<Life> = (0..end)
             .map(|step| {
@@ -331,24 +330,18 @@ impl<'n> PassWriter<'n> {
                 Life { from: step, to, len: 1 }
             })
             .collect();
-        let (registers, sizes) = assign(&lives);
+        let (registers, _) = assign(&lives);
         let rename = |source| match source {
             Source::Register(r) => Source::Register(registers[r]),
             other => other,
         };
-        let steps = self.steps.into_iter().map(|step| match step {
-            Step::Unary(f, x, into) => Step::Unary(f, rename(x), registers[into]),
-            Step::Binary(f, a, b, into) => Step::Binary(f, rename(a), rename(b), registers[into]),
-        });
+        let steps =
+            self.steps.into_iter().map(|step| step.renamed(rename, registers[step.target()])).collect();
         let register_of =
             |value: &Node| self.nodes.iter().position(|n| n == value).map_or(0, |step| registers[step]);
-        let pass = Elementwise {
-            inputs: self.arrays.len(),
-            steps: steps.collect(),
-            registers: sizes.len(),
-            outputs: values.iter().map(|value| Source::Register(register_of(value))).collect(),
-        };
+        let outputs = values.iter().map(|value| Source::Register(register_of(value))).collect();
+        let pass = Pass::new(self.arrays.len(), self.scalars.len(), steps, outputs)?;
         let ins = self.arrays.into_iter().chain(self.scalars).collect();
-        Instr { kernel: Kernel::Elementwise(pass), ins, outs }
+        Ok(Instr { kernel: Kernel::Elementwise(pass), ins, outs })
     }
 }

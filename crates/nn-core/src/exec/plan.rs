@@ -5,7 +5,7 @@ use std::mem::take;
 use smallvec::SmallVec;
 
 use super::ahead::{assigns, is_separable};
-use super::elementwise::{self, Arrays, Elementwise, MAX_OUTPUTS};
+use super::elementwise::{self, FEW};
 use super::outputs::FetchBuf;
 use super::pool::{Pool, Worker};
 use super::program::{Extent, Fetched, Instr, Kernel, Operand, Place, Program, Stage};
@@ -17,6 +17,7 @@ use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
 use crate::graph::{Symbol, VarId};
 use crate::matrix::{AlignedBuf, MatMut, MatRef, Prepared};
+use crate::ops::Pass;
 
 /// The most lanes that a batch is cut into. Each has its own copy of every gradient, so more would cost memory (16 ×
 /// 1.6 MB for 784 × 512 in f32); fewer would leave threads without work.
@@ -224,14 +225,8 @@ impl<T: Scalar> Plan<T> {
         });
     }
 
-    fn run_elementwise(
-        &mut self,
-        pass: &Elementwise,
-        instr: &Instr,
-        with: With<'_, T>,
-        vars: &mut [Variable<T>],
-    ) {
-        let mut taken: SmallVec<[AlignedBuf<T>; MAX_OUTPUTS]> =
+    fn run_elementwise(&mut self, pass: &Pass, instr: &Instr, with: With<'_, T>, vars: &mut [Variable<T>]) {
+        let mut taken: SmallVec<[AlignedBuf<T>; FEW]> =
             instr.outs.iter().map(|out| take(self.output(out.place, vars))).collect();
         {
             let (once, constants) = (&self.once, &self.constants);
@@ -244,16 +239,10 @@ impl<T: Scalar> Plan<T> {
                     _ => &[],
                 }
             };
-            let inputs: SmallVec<[&[T]; 16]> = instr.ins[..pass.inputs].iter().map(read).collect();
-            let scalars: SmallVec<[T; 16]> = instr.ins[pass.inputs..].iter().map(|s| read(s)[0]).collect();
-            let arrays = Arrays { inputs: &inputs, scalars: &scalars };
-            let mut outputs: SmallVec<[&mut [T]; MAX_OUTPUTS]> =
-                taken.iter_mut().map(|buf| &mut buf[..]).collect();
-            let pieces = elementwise::pieces(outputs.first().map_or(0, |o| o.len()), with.pool.threads());
-            let mut work: SmallVec<[Piece<'_, T>; 16]> = cut(&mut outputs, pieces);
-            with.pool.for_each(&mut work, &|piece, worker| {
-                pass.run(with.backend, &arrays, &mut piece.outputs, piece.start, &mut worker.scratch);
-            });
+            let inputs: SmallVec<[&[T]; FEW]> = instr.ins[..pass.inputs()].iter().map(read).collect();
+            let scalars: SmallVec<[T; FEW]> = instr.ins[pass.inputs()..].iter().map(|s| read(s)[0]).collect();
+            let mut outputs: SmallVec<[&mut [T]; FEW]> = taken.iter_mut().map(|buf| &mut buf[..]).collect();
+            elementwise::run(pass, &inputs, &scalars, &mut outputs, (with.backend, with.pool));
         }
         for (out, buf) in instr.outs.iter().zip(taken) {
             *self.output(out.place, vars) = buf;
@@ -287,11 +276,10 @@ impl<T: Scalar> Plan<T> {
                 program.slots.ints.iter().map(|cols| cols * rows),
             );
         };
-        let own_sums = |lane: &mut Lane<T>, zero: &dyn Fn(&mut AlignedBuf<T>)| {
-            for (sum, spec) in lane.sums.iter_mut().zip(&program.sums) {
-                if spec.stage == number {
-                    zero(sum);
-                }
+        let begin_sums = |lane: &mut Lane<T>| {
+            let (sums, nothing) = (lane.sums.iter_mut().zip(&program.sums), lane.rows == 0);
+            for (sum, _) in sums.filter(|(_, spec)| spec.stage == number && (nothing || !spec.begins)) {
+                sum.fill(T::zero());
             }
         };
         if lanes.len() * 2 <= with.pool.threads() || lanes.len() == 1 {
@@ -300,14 +288,14 @@ impl<T: Scalar> Plan<T> {
             let mut wide = Wide { pool: with.pool, slots, shard_rows, block_cols, prepared };
             for lane in lanes.iter_mut() {
                 reserve(wide.slots, shard_rows.min(lane.rows));
-                own_sums(lane, &|sum| with.pool.zero(sum));
+                begin_sums(lane);
                 wide.run(stage, lane, once, vars, &self.constants, with);
             }
         } else {
             let shared = with.shared(vars, &self.constants, self.block_cols);
             with.pool.for_each(lanes, &|lane: &mut Lane<T>, worker| {
                 reserve(worker, shard_rows.min(lane.rows));
-                own_sums(lane, &|sum| sum.fill(T::zero()));
+                begin_sums(lane);
                 for first in (0..lane.rows).step_by(shard_rows) {
                     let rows = shard_rows.min(lane.rows - first);
                     let mut store =
@@ -384,26 +372,6 @@ impl<T: Scalar> Plan<T> {
 fn blocked<'a, T: Scalar>(operand: &Operand, data: &'a [T], block_cols: usize) -> MatRef<'a, T> {
     let rows = if let Extent::Fixed(rows) = operand.extent { rows } else { 0 };
     fits(MatRef::blocked(data, rows, operand.cols, block_cols))
-}
-
-/// A part of the outputs of an elementwise pass.
-struct Piece<'a, T> {
-    start: usize,
-    outputs: SmallVec<[&'a mut [T]; MAX_OUTPUTS]>,
-}
-
-/// Cuts outputs of equal length into `pieces` parts.
-fn cut<'a, T>(outputs: &'a mut [&mut [T]], pieces: usize) -> SmallVec<[Piece<'a, T>; 16]> {
-    let len = outputs.first().map_or(0, |o| o.len());
-    let step = len.div_ceil(pieces).max(1);
-    let mut parts: SmallVec<[Piece<'a, T>; 16]> =
-        (0..len).step_by(step).map(|start| Piece { start, outputs: SmallVec::new() }).collect();
-    for output in outputs {
-        for (part, slice) in parts.iter_mut().zip(output.chunks_mut(step)) {
-            part.outputs.push(slice);
-        }
-    }
-    parts
 }
 
 /// into ← Σ over the lanes, in their order, of sum number `i`.

@@ -2,7 +2,7 @@
 //! once. Places are numbers of buffers; no node of the graph appears here but in names for pictures.
 
 use crate::graph::{Spread, Symbol, VarId};
-use crate::ops::{Activation, Binary, Comparison, Trans, Unary};
+use crate::ops::{Activation, Binary, Comparison, Pass, Trans, Unary};
 
 /// Where a value lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +59,8 @@ pub(super) enum Kernel {
     AccumulateWeights,
     /// x, δ, rate → w −= rate · xᵀ · δ
     Descend,
+    /// x, δ, … → variables, by a pass over them, what else it reads, and xᵀ · δ as its input number `gradient`
+    Update { pass: Pass, gradient: usize },
     /// x → sum += Σ over x seen as rows of the sum's length
     AccumulateRows,
     /// x → sum += Σ of all elements
@@ -106,7 +108,7 @@ pub(super) enum Kernel {
     /// x → x, in the other layout
     Relayout,
     /// inputs, scalars → outputs, many elementwise steps in one pass
-    Elementwise(super::elementwise::Elementwise),
+    Elementwise(Pass),
 }
 
 /// One step of a program.
@@ -125,6 +127,8 @@ pub(super) struct SumSpec {
     pub(super) into: usize,
     /// The stage in which it is accumulated.
     pub(super) stage: usize,
+    /// Whether the kernel that accumulates it can begin it, so that it need not be zeroed before.
+    pub(super) begins: bool,
 }
 
 /// Everything between two points at which the whole batch must be finished.

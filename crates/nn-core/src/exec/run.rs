@@ -8,7 +8,7 @@ use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
 use crate::graph::Spread;
 use crate::matrix::{MatMut, MatRef};
-use crate::ops::{Binary, Gemm, Labels, Operand as Arg};
+use crate::ops::{Binary, Gemm, Labels, Operand as Arg, Sum};
 
 /// Runs `instr`. Elementwise passes are run by the plan, which can spread them over threads.
 pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backend<T>, store: &mut S) {
@@ -35,9 +35,11 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
         }),
         Kernel::AccumulateWeights => store.write(&outs[0], |s, out, scratch| {
             let dw = view(s, &outs[0], out);
-            backend.accumulate_weights(T::one(), s.input(&ins[0]), s.matrix(&ins[1]), dw, scratch);
+            // Each lane has one such sum for each product, which its first shard begins.
+            let sum = if s.begins_sums() { Sum::Begin } else { Sum::Continue };
+            backend.accumulate_weights(T::one(), s.input(&ins[0]), s.matrix(&ins[1]), sum, dw, scratch);
         }),
-        Kernel::Descend => unreachable!("variables are written by the plan"),
+        Kernel::Descend | Kernel::Update { .. } => unreachable!("variables are written by the plan"),
         Kernel::AccumulateRows => store.write(&outs[0], |s, out, _| {
             begin_sum(&outs[0], out);
             if ins[0].blocked {

@@ -64,6 +64,9 @@ pub(super) trait Store<T: Scalar> {
         if operand.blocked { blocked_len(rows, operand.cols) } else { rows * operand.cols }
     }
 
+    /// Whether no shard of the lane came before.
+    fn begins_sums(&self) -> bool;
+
     /// The number of rows of an operand.
     fn extent(&self, operand: &Operand) -> usize {
         match operand.extent {
@@ -160,6 +163,10 @@ impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {
         self.lane.first + self.first
     }
 
+    fn begins_sums(&self) -> bool {
+        self.first == 0
+    }
+
     fn seed(&self) -> u64 {
         self.shared.seed
     }
@@ -250,6 +257,10 @@ impl<T: Scalar> Store<T> for OnceStore<'_, '_, T> {
 
     fn first_row(&self) -> usize {
         0
+    }
+
+    fn begins_sums(&self) -> bool {
+        true
     }
 
     fn seed(&self) -> u64 {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use smallvec::SmallVec;
 
+use super::elementwise::FEW;
 use super::plan::{Buffers, Lane, With};
 use super::pool::{Pool, Worker};
 use super::program::{Instr, Kernel, Operand, Place, Stage};
@@ -16,14 +17,13 @@ use super::run::{execute, view};
 use super::store::{ShardStore, Store, Taken};
 use super::value::{Feed, Variable};
 use crate::Scalar;
+use crate::graph::VarId;
 use crate::matrix::{AlignedBuf, InputRef, MatMut, Prepared};
+use crate::ops::Sum;
 
 /// Multiply-adds below which a kernel is not cut: some 2 µs of one core with AVX-512, four times what it costs to have
 /// the other threads begin and end.
 const MIN_WORK: usize = 128 * 1024;
-
-/// Elements below which a buffer is not zeroed by all threads: 64 KiB of `f32`, a microsecond or two.
-const MIN_ZEROED: usize = 16 * 1024;
 
 /// Rows from which on it pays to prepare them together: fewer take each thread less time than a fork and a join.
 const MIN_PREPARED: usize = 8;
@@ -83,7 +83,7 @@ pub(super) struct Wide<'p, T> {
 }
 
 impl<T: Scalar> Wide<'_, T> {
-    /// Runs the instructions of `stage` on the rows of `lane`, whose sums are zero.
+    /// Runs the instructions of `stage` on the rows of `lane`, whose sums are zero where no kernel begins them.
     pub(super) fn run(
         &mut self,
         stage: &Stage,
@@ -99,20 +99,42 @@ impl<T: Scalar> Wide<'_, T> {
             let fed = self.prepare(stage, (lane.first + first, rows), with);
             let prepared = fed.map(|feed| (feed, &self.prepared[..]));
             for instr in &stage.per_shard {
-                if let (Kernel::Descend, Place::Var(id)) = (&instr.kernel, instr.outs[0].place) {
-                    let mut weights = take(vars[id.index()].buf_mut());
-                    let shared = with.shared(vars, constants, block_cols);
-                    let store =
-                        ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows, prepared };
-                    self.pool.descend(instr, &store, &mut weights);
-                    *vars[id.index()].buf_mut() = weights;
-                } else {
-                    let shared = with.shared(vars, constants, block_cols);
-                    let mut store =
-                        ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows, prepared };
-                    self.pool.execute(instr, &mut store);
+                let mut taken = Variables::take(instr, vars);
+                let shared = with.shared(vars, constants, block_cols);
+                let mut store =
+                    ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows, prepared };
+                match &instr.kernel {
+                    Kernel::Descend => self.pool.descend(instr, &store, taken.elements()[0]),
+                    Kernel::Update { pass, gradient } => {
+                        self.pool.update((pass, *gradient), instr, &store, &mut taken.elements());
+                    }
+                    _ => self.pool.execute(instr, &mut store),
                 }
+                taken.give_back(vars);
             }
+        }
+    }
+}
+
+/// The variables that an instruction writes, out of their places until it is done.
+struct Variables<T>(SmallVec<[(VarId, AlignedBuf<T>); FEW]>);
+
+impl<T: Scalar> Variables<T> {
+    fn take(instr: &Instr, vars: &mut [Variable<T>]) -> Self {
+        let written = instr.outs.iter().filter_map(|out| match out.place {
+            Place::Var(id) => Some((id, take(vars[id.index()].buf_mut()))),
+            _ => None,
+        });
+        Self(written.collect())
+    }
+
+    fn elements(&mut self) -> SmallVec<[&mut [T]; FEW]> {
+        self.0.iter_mut().map(|(_, buf)| &mut buf[..]).collect()
+    }
+
+    fn give_back(self, vars: &mut [Variable<T>]) {
+        for (id, buf) in self.0 {
+            *vars[id.index()].buf_mut() = buf;
         }
     }
 }
@@ -135,7 +157,8 @@ impl<T: Scalar> Wide<'_, T> {
             return None;
         }
         let backward = stage.per_shard.iter().any(|instr| {
-            let outer = matches!(instr.kernel, Kernel::AccumulateWeights | Kernel::Descend);
+            let outer =
+                matches!(instr.kernel, Kernel::AccumulateWeights | Kernel::Descend | Kernel::Update { .. });
             outer && instr.ins[0].place == Place::Feed(feed)
         });
         let threads = self.pool.threads();
@@ -153,24 +176,20 @@ impl<T: Scalar> Wide<'_, T> {
 }
 
 impl<T: Scalar> Pool<T> {
-    /// buffer ← 0
-    pub(super) fn zero(&self, buffer: &mut AlignedBuf<T>) {
-        if buffer.len() < MIN_ZEROED {
-            return buffer.fill(T::zero());
-        }
-        let part = buffer.len().div_ceil(self.threads());
-        let mut parts: SmallVec<[&mut [T]; 16]> = buffer.chunks_mut(part).collect();
-        self.for_each(&mut parts, &|part, _| part.fill(T::zero()));
-    }
-
     /// w ← w − rate xᵀ · δ
     fn descend(&self, instr: &Instr, store: &ShardStore<'_, '_, T>, weights: &mut [T]) {
         let rate = -store.floats(&instr.ins[2])[0];
-        self.accumulate(rate, instr, store, view(store, &instr.outs[0], weights));
+        self.accumulate((rate, Sum::Continue), instr, store, view(store, &instr.outs[0], weights));
     }
 
-    /// dw ← dw + α xᵀ · δ
-    fn accumulate(&self, alpha: T, instr: &Instr, store: &ShardStore<'_, '_, T>, dw: MatMut<'_, T>) {
+    /// dw ← dw + α xᵀ · δ, or without the old dw where the sum begins
+    fn accumulate(
+        &self,
+        (alpha, sum): (T, Sum),
+        instr: &Instr,
+        store: &ShardStore<'_, '_, T>,
+        dw: MatMut<'_, T>,
+    ) {
         let (x, delta, backend) = (&instr.ins[0], store.matrix(&instr.ins[1]), store.shared.backend);
         let parts = self.parts(store.rows() * dw.rows() * dw.cols());
         let by_columns = !dw.is_plain();
@@ -187,12 +206,12 @@ impl<T: Scalar> Pool<T> {
             let (first, dw) = (part.first, part.matrix.reborrow());
             if by_columns {
                 let delta = delta.columns(first, dw.cols());
-                backend.accumulate_weights(alpha, store.input(x), delta, dw, &mut worker.scratch);
+                backend.accumulate_weights(alpha, store.input(x), delta, sum, dw, &mut worker.scratch);
             } else if is_fed(x) {
-                backend.accumulate_weights(alpha, store.input(x), delta, dw, &mut worker.scratch);
+                backend.accumulate_weights(alpha, store.input(x), delta, sum, dw, &mut worker.scratch);
             } else {
                 let x = InputRef::dense(store.matrix(x).columns(first, dw.rows()));
-                backend.accumulate_weights(alpha, x, delta, dw, &mut worker.scratch);
+                backend.accumulate_weights(alpha, x, delta, sum, dw, &mut worker.scratch);
             }
         });
     }
@@ -252,7 +271,10 @@ impl<T: Scalar> Pool<T> {
                     }
                 });
             }
-            _ => self.accumulate(T::one(), instr, store_ref, to),
+            _ => {
+                let sum = if store_ref.begins_sums() { Sum::Begin } else { Sum::Continue };
+                self.accumulate((T::one(), sum), instr, store_ref, to);
+            }
         }
         out.give_back(store);
     }

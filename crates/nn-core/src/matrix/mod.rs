@@ -338,6 +338,18 @@ impl<'a, T> MatMut<'a, T> {
         MatRef { data: self.data, shape: self.shape }
     }
 
+    /// Every element ← `value`.
+    pub fn fill(&mut self, value: T)
+    where
+        T: Copy,
+    {
+        let (cols, block) = (self.shape.cols, self.shape.block_cols);
+        for j in (0..cols).step_by(block.max(1)) {
+            let mut strip = self.strip(j, block.min(cols - j));
+            (0..strip.rows()).for_each(|i| strip.row(i).fill(value));
+        }
+    }
+
     /// The same view for a shorter time, so that it can be passed on and used again.
     #[inline(always)]
     pub fn reborrow(&mut self) -> MatMut<'_, T> {

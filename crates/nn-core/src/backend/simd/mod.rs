@@ -11,6 +11,7 @@ mod avx2;
 mod avx512;
 mod caches;
 mod elementwise;
+mod formulas;
 mod gemm;
 mod gemv;
 mod isa;
@@ -39,9 +40,9 @@ use self::pairs::{PairOuter, PairProduct, block_columns};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On};
-use super::{Backend, Description, reference};
+use super::{Backend, Description, blockwise, reference};
 use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
-use crate::ops::{Activation, Binary, Gemm, Labels, Operand, Trans, Unary};
+use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary};
 use crate::{Error, Result};
 
 /// Density below which the sparse products of the first layer, forward and backward together, take less time than the
@@ -259,7 +260,8 @@ macro_rules! backend {
                 alpha: $t,
                 x: InputRef<'_, $t>,
                 delta: MatRef<'_, $t>,
-                dw: MatMut<'_, $t>,
+                sum: Sum,
+                mut dw: MatMut<'_, $t>,
                 scratch: &mut Scratch<$t>,
             ) {
                 assert!(
@@ -273,9 +275,14 @@ macro_rules! backend {
                     dw.cols()
                 );
                 match x {
-                    InputRef::Sparse(x) => return self.run(SparseOuter { alpha, x, delta, dw, scratch }),
+                    InputRef::Sparse(x) => {
+                        if sum == Sum::Begin {
+                            dw.fill(0.0);
+                        }
+                        return self.run(SparseOuter { alpha, x, delta, dw, scratch });
+                    }
                     InputRef::SparseBytes(x) => {
-                        return self.run(PairOuter { alpha, x, delta, dw, scratch });
+                        return self.run(PairOuter { alpha, x, delta, sum, dw, scratch });
                     }
                     _ => {}
                 }
@@ -284,12 +291,16 @@ macro_rules! backend {
                     && (1..=MAX_NARROW).contains(&delta.cols())
                     && x.cols() > MAX_NARROW
                 {
+                    if sum == Sum::Begin {
+                        dw.fill(0.0);
+                    }
                     return self.run(NarrowOuter { alpha, x, delta, dw });
                 }
                 self.with_numbers(x, scratch, |a, scratch| {
-                    let (one, k, finish) = (1.0, delta.rows(), Finish::Nothing);
+                    let beta = if sum == Sum::Begin { 0.0 } else { 1.0 };
+                    let (k, finish) = (delta.rows(), Finish::Nothing);
                     let (ta, tb) = (Trans::Yes, Trans::No);
-                    self.run(Product { alpha, a, ta, b: delta, tb, beta: one, c: dw, k, finish, scratch });
+                    self.run(Product { alpha, a, ta, b: delta, tb, beta, c: dw, k, finish, scratch });
                 });
             }
 
@@ -335,6 +346,12 @@ macro_rules! backend {
                 self.run(OfTwo { f, a, b, y });
             }
 
+            fn pass(&self, args: PassArgs<'_, '_, $t>, scratch: &mut Scratch<$t>) {
+                if let Err(args) = formulas::run(*self, args) {
+                    blockwise::pass(self, args, scratch);
+                }
+            }
+
             fn softmax(&self, x: MatRef<'_, $t>, p: MatMut<'_, $t>) {
                 self.run(Softmax { x, p });
             }
@@ -354,5 +371,7 @@ macro_rules! backend {
 
 backend!(f32 f64);
 
+#[cfg(test)]
+pub(crate) use self::formulas::is_known;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use super::gemm::Finish;
 use super::narrow::strips;
 use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{Head, MAX_PANEL, MatMut, MatRef, PairLists, Scratch, SparseRows};
+use crate::ops::Sum;
 
 /// Bytes of a block's row: four cache lines.
 const BLOCK_BYTES: usize = 256;
@@ -33,11 +34,12 @@ pub(super) struct PairProduct<'a, T> {
     pub(super) scratch: &'a mut Scratch<T>,
 }
 
-/// dW ← dW + α Xᵀ · δ. X: \[m, k\], δ: \[m, n\], dW: \[k, n\].
+/// dW ← α Xᵀ · δ, or dW + α Xᵀ · δ where the sum continues. X: \[m, k\], δ: \[m, n\], dW: \[k, n\].
 pub(super) struct PairOuter<'a, T> {
     pub(super) alpha: T,
     pub(super) x: SparseRows<'a, T>,
     pub(super) delta: MatRef<'a, T>,
+    pub(super) sum: Sum,
     pub(super) dw: MatMut<'a, T>,
     pub(super) scratch: &'a mut Scratch<T>,
 }
@@ -91,9 +93,13 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<T = T>>(self, on: On<V>) {
-        let Self { alpha, x, delta, mut dw, scratch } = self;
+        let Self { alpha, x, delta, sum, mut dw, scratch } = self;
         let (m, k, n, width) = (delta.rows(), dw.rows(), dw.cols(), block_columns::<T>());
+        let begins = sum == Sum::Begin;
         if m == 0 || k == 0 {
+            if begins {
+                dw.fill(T::zero());
+            }
             return;
         }
         let mut maker = std::mem::take(&mut scratch.lists);
@@ -106,7 +112,7 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
             let whole = len == width;
             let delta = delta.strip(j, len);
             let mut dw = dw.strip(j, len);
-            if !whole {
+            if !whole && !begins {
                 rows(&mut sums, k, width).strip(0, len).copy_from(dw.as_ref());
             }
             let mut target = if whole { dw.reborrow() } else { rows(&mut sums, k, width) };
@@ -115,7 +121,8 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
                 let direct = (whole && delta.stride() == width).then_some(width);
                 let panel = panel(&delta, first, lists.part(0).height(p), direct, &mut copy);
                 for part in 0..lists.parts() {
-                    gather_panel(on, lists.part(part), p, &values, panel, &mut target, false);
+                    let fresh = begins && p == 0;
+                    gather_panel(on, lists.part(part), p, &values, panel, &mut target, fresh);
                 }
             }
             if !whole {

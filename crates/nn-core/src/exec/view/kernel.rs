@@ -1,8 +1,7 @@
 //! Kernels in words.
 
-use super::super::elementwise::{Elementwise, Step};
 use super::super::program::Kernel;
-use crate::ops::{Activation, Trans};
+use crate::ops::{Activation, Pass, Step, Trans};
 
 /// Steps up to which an elementwise pass is spelled out.
 const SPELLED_OUT: usize = 3;
@@ -23,6 +22,7 @@ pub(super) fn name(kernel: &Kernel) -> String {
         Kernel::Unary(f) => return f.name().to_owned(),
         Kernel::Binary(f, ..) => return f.name().to_owned(),
         Kernel::Elementwise(pass) => return pass_name(pass),
+        Kernel::Update { pass, .. } => return format!("update (xᵀ·δ, {})", pass_name(pass)),
         Kernel::Compare(comparison, ..) => return comparison.name().replace('_', " "),
         Kernel::InTopK { k } => return format!("in the top {k}"),
         Kernel::Load => "load rows",
@@ -53,14 +53,14 @@ pub(super) fn name(kernel: &Kernel) -> String {
     fixed.to_owned()
 }
 
-fn pass_name(pass: &Elementwise) -> String {
+fn pass_name(pass: &Pass) -> String {
     let step = |step: &Step| match step {
         Step::Unary(f, ..) => f.name(),
         Step::Binary(f, ..) => f.name(),
     };
-    match pass.steps.len() {
+    match pass.steps().len() {
         0 => "copy".to_owned(),
-        1..=SPELLED_OUT => pass.steps.iter().map(step).collect::<Vec<_>>().join(", "),
+        1..=SPELLED_OUT => pass.steps().iter().map(step).collect::<Vec<_>>().join(", "),
         n => format!("elementwise pass of {n} steps"),
     }
 }

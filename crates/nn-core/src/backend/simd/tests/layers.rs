@@ -11,7 +11,7 @@ use crate::Scalar;
 use crate::backend::reference::{self, fits};
 use crate::backend::{Backend, Naive};
 use crate::matrix::{Csr, InputRef, MatMut, MatRef, Rows, Scratch};
-use crate::ops::Activation;
+use crate::ops::{Activation, Sum};
 
 const CANARY: f64 = 12345.0;
 
@@ -83,6 +83,7 @@ impl Check for Sparse {
                 alpha,
                 &rows,
                 delta,
+                Sum::Continue,
                 fits(MatMut::with_stride(&mut want_dw, k, n, stride)),
             );
             // δ is up to k / 5 large here.
@@ -165,6 +166,7 @@ fn weights<T: Scalar>(on: &impl Backend<T>, x: InputRef<'_, T>, delta: &[T], sta
         T::one(),
         x,
         delta,
+        Sum::Continue,
         fits(MatMut::new(&mut dw, x.cols(), n)),
         &mut Scratch::default(),
     );

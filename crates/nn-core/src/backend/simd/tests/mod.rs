@@ -2,6 +2,7 @@
 
 mod blocks;
 mod elementwise;
+mod formulas;
 mod gemm;
 mod layers;
 mod lists;

@@ -9,7 +9,7 @@ use super::{Check, Runner, everywhere, numbers};
 use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
 use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Prepared, Rows, Scratch, SparseBytes, SparseRows};
-use crate::ops::Activation;
+use crate::ops::{Activation, Sum};
 
 /// Rows: none, alone, in pairs, and around the rows of a group.
 const ROWS: [usize; 9] = [0, 1, 2, 3, 50, 251, 252, 253, 300];
@@ -78,14 +78,14 @@ fn row<T: Scalar>(x: &SparseRows<'_, T>, i: usize) -> Vec<f64> {
 }
 
 /// Σ terms, Σ |terms|, and how many are not 0.
-type Sum = (f64, f64, usize);
+type Expected = (f64, f64, usize);
 
-fn sum(sums: &mut Sum, term: f64) {
+fn sum(sums: &mut Expected, term: f64) {
     *sums = (sums.0 + term, sums.1 + term.abs(), sums.2 + 1);
 }
 
 /// X · w and Xᵀ · δ, both row-major with `n` columns.
-fn sums<T: Element>(x: &SparseRows<'_, T>, n: usize, w: &[T], delta: &[T]) -> [Vec<Sum>; 2] {
+fn sums<T: Element>(x: &SparseRows<'_, T>, n: usize, w: &[T], delta: &[T]) -> [Vec<Expected>; 2] {
     let (m, k) = (x.rows.len(), x.data().cols());
     let (mut y, mut dw) = (vec![(0.0, 0.0, 0); m * n], vec![(0.0, 0.0, 0); k * n]);
     for i in 0..m {
@@ -153,21 +153,27 @@ impl Check for Products {
 
                     let alpha = T::of([1.0, -0.3][blocks % 2]);
                     let delta = Stored::new(m, n, block(0), |i, j| delta[i * n + j]);
-                    let mut outer = || {
-                        let mut dw = Stored::guarded(k, n, block(1), |p, j| start[p * n + j]);
-                        let dw_view = dw.view_mut();
-                        let delta = delta.view();
-                        on.run(PairOuter { alpha, x, delta, dw: dw_view, scratch: &mut scratch });
-                        dw
-                    };
-                    let dw = outer();
-                    dw.assert_close(&format!("{what}: outer"), |p, j| {
-                        let (sum, size, terms) = dw_sums[p * n + j];
-                        let (alpha, start) = (alpha.wide(), start[p * n + j].wide());
-                        let error = (terms + 4) as f64 * (alpha.abs() * size + start.abs());
-                        (start + alpha * sum, if terms == 0 { 0.0 } else { T::EPSILON.wide() * error })
-                    });
-                    assert!(same(&outer(), &dw), "{what}: outer: other bits the second time");
+                    for sum in [Sum::Continue, Sum::Begin] {
+                        // A sum that begins doesn't read what was there.
+                        let begins = sum == Sum::Begin;
+                        let old = |p: usize, j: usize| if begins { T::nan() } else { start[p * n + j] };
+                        let mut outer = || {
+                            let mut dw = Stored::guarded(k, n, block(1), old);
+                            let dw_view = dw.view_mut();
+                            let delta = delta.view();
+                            on.run(PairOuter { alpha, x, delta, sum, dw: dw_view, scratch: &mut scratch });
+                            dw
+                        };
+                        let dw = outer();
+                        dw.assert_close(&format!("{what}: outer, {sum:?}"), |p, j| {
+                            let (sum, size, terms) = dw_sums[p * n + j];
+                            let start = if begins { 0.0 } else { start[p * n + j].wide() };
+                            let error = (terms + 4) as f64 * (alpha.wide().abs() * size + start.abs());
+                            let most = if terms == 0 { 0.0 } else { T::EPSILON.wide() * error };
+                            (start + alpha.wide() * sum, most)
+                        });
+                        assert!(same(&outer(), &dw), "{what}: outer, {sum:?}: other bits the second time");
+                    }
                 }
             }
             let [kept, others, _] = data.selections().map(|rows| data.select(rows).group().is_some());
@@ -214,7 +220,8 @@ impl Check for Extremes {
             let delta = Stored::new(m, n, None, |i, j| T::of(((i * 5 + j) % 7) as f64));
             let mut dw = Stored::guarded(k, n, None, |_, _| T::one());
             let (alpha, to) = (T::of(-2.0), dw.view_mut());
-            on.run(PairOuter { alpha, x, delta: delta.view(), dw: to, scratch: &mut scratch });
+            let (delta_view, sum) = (delta.view(), Sum::Continue);
+            on.run(PairOuter { alpha, x, delta: delta_view, sum, dw: to, scratch: &mut scratch });
             dw.assert_close(&format!("{what}: outer"), |_, j| {
                 (1.0 - 2.0 * scale * (0..m).map(|i| delta.at(i, j).wide()).sum::<f64>(), 0.0)
             });
@@ -247,7 +254,8 @@ impl Check for Columns {
                 let (w, delta) = (w.view().columns(j, len), delta.view().columns(j, len));
                 let finish = Finish::Nothing;
                 on.run(PairProduct { x, w, finish, y: y.view_mut(), scratch: &mut scratch });
-                on.run(PairOuter { alpha: T::one(), x, delta, dw: dw.view_mut(), scratch: &mut scratch });
+                let (alpha, sum) = (T::one(), Sum::Continue);
+                on.run(PairOuter { alpha, x, delta, sum, dw: dw.view_mut(), scratch: &mut scratch });
                 [(m, y), (k, dw)].map(|(rows, matrix)| -> Vec<Vec<T>> {
                     (0..len).map(|j| (0..rows).map(|i| matrix.at(i, j)).collect()).collect()
                 })
@@ -298,7 +306,7 @@ fn lists_of_other_rows_panic_before_anything_is_read_outside() {
         }));
         let backward = catch_unwind(AssertUnwindSafe(|| {
             let (delta, dw) = (fits(MatRef::new(&delta, m, n)), fits(MatMut::new(&mut dw, k, n)));
-            simd.accumulate_weights(1.0, x, delta, dw, &mut Scratch::default());
+            simd.accumulate_weights(1.0, x, delta, Sum::Continue, dw, &mut Scratch::default());
         }));
         assert!(forward.is_err() && backward.is_err(), "prepared of [{rows}, {cols}]");
     }

@@ -1,0 +1,61 @@
+//! A pass on any backend: block by block, and within a block every step is a kernel call on data that is in the L1 cache.
+
+use super::Backend;
+use crate::Scalar;
+use crate::matrix::Scratch;
+use crate::ops::{Operand, PassArgs, PassParts, Source, Step};
+
+/// Elements of a block: 4 KiB of f32, so that a handful of registers and inputs fit in a 32 KiB L1 data cache.
+const BLOCK: usize = 1024;
+
+/// Carries out a pass by the backend's `unary` and `binary`.
+pub(super) fn pass<T: Scalar, B: Backend<T> + ?Sized>(
+    backend: &B,
+    args: PassArgs<'_, '_, T>,
+    scratch: &mut Scratch<T>,
+) {
+    let mut parts = args.into_parts();
+    let mut registers = scratch.take(parts.pass.registers() * BLOCK);
+    for begin in (0..parts.len).step_by(BLOCK) {
+        block(backend, &mut parts, begin, &mut registers);
+    }
+    scratch.give(registers);
+}
+
+fn block<T: Scalar, B: Backend<T> + ?Sized>(
+    backend: &B,
+    parts: &mut PassParts<'_, '_, T>,
+    begin: usize,
+    registers: &mut [T],
+) {
+    let n = BLOCK.min(parts.len - begin);
+    let (inputs, scalars, outputs) = (parts.inputs, parts.scalars, &mut *parts.outputs);
+    for step in parts.pass.steps() {
+        let into = step.target();
+        // A step never reads the register it writes, so the register can be cut out of the rest.
+        let (before, rest) = registers.split_at_mut(into * BLOCK);
+        let (target, after) = rest.split_at_mut(BLOCK);
+        let read = |source| match source {
+            Source::Input(i) => Operand::Slice(&inputs[i][begin..][..n]),
+            Source::Scalar(i) => Operand::Splat(scalars[i]),
+            Source::Output(i) => Operand::Slice(&outputs[i][begin..][..n]),
+            Source::Register(r) if r < into => Operand::Slice(&before[r * BLOCK..][..n]),
+            Source::Register(r) => Operand::Slice(&after[(r - into - 1) * BLOCK..][..n]),
+        };
+        match *step {
+            Step::Unary(f, x, _) => match read(x) {
+                Operand::Slice(x) => backend.unary(f, x, &mut target[..n]),
+                Operand::Splat(x) => target[..n].fill(f.eval(x)),
+            },
+            Step::Binary(f, a, b, _) => backend.binary(f, read(a), read(b), &mut target[..n]),
+        }
+    }
+    for (k, &source) in parts.pass.outputs().iter().enumerate() {
+        match source {
+            Source::Register(r) => outputs[k][begin..][..n].copy_from_slice(&registers[r * BLOCK..][..n]),
+            Source::Input(i) => outputs[k][begin..][..n].copy_from_slice(&inputs[i][begin..][..n]),
+            Source::Scalar(i) => outputs[k][begin..][..n].fill(scalars[i]),
+            Source::Output(_) => {}
+        }
+    }
+}

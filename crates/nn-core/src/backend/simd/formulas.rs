@@ -1,0 +1,407 @@
+//! Optimizers' updates with everything in registers: passes that are recognised by their steps.
+//!
+//! A formula is written once, over an [`Algebra`]. On vectors it is the kernel; on a [`Recorder`] it is the list of steps
+//! that a pass must have to be it. The operations are those of the steps, one by one, so the result has the same bits as
+//! the pass gives step by step.
+
+use std::marker::PhantomData;
+
+use smallvec::SmallVec;
+
+use super::Simd;
+use super::vector::{Element, Kernel, On, Vector};
+use crate::ops::{Binary, Pass, PassArgs, PassParts, Source, Step, Unary};
+
+/// The most outputs of a formula: a variable and two that remember.
+const MAX_OUTPUTS: usize = 3;
+
+/// The most scalars of a formula: AdamW's 8, and 2 for a penalty.
+const MAX_SCALARS: usize = 10;
+
+/// Steps for which no memory has to be allocated: more than any formula has.
+type Steps = SmallVec<[Step; 24]>;
+
+/// What formulas are written in.
+trait Algebra {
+    type Value: Copy;
+    fn add(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
+    fn sub(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
+    fn mul(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
+    fn div(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
+    fn square(&mut self, x: Self::Value) -> Self::Value;
+    fn sqrt(&mut self, x: Self::Value) -> Self::Value;
+}
+
+impl<V: Vector> Algebra for On<V> {
+    type Value = V;
+
+    #[inline(always)]
+    fn add(&mut self, a: V, b: V) -> V {
+        a.add(b)
+    }
+
+    #[inline(always)]
+    fn sub(&mut self, a: V, b: V) -> V {
+        a.sub(b)
+    }
+
+    #[inline(always)]
+    fn mul(&mut self, a: V, b: V) -> V {
+        a.mul(b)
+    }
+
+    #[inline(always)]
+    fn div(&mut self, a: V, b: V) -> V {
+        a.div(b)
+    }
+
+    #[inline(always)]
+    fn square(&mut self, x: V) -> V {
+        x.mul(x)
+    }
+
+    #[inline(always)]
+    fn sqrt(&mut self, x: V) -> V {
+        x.sqrt()
+    }
+}
+
+/// Notes the steps of a formula; each writes a register of its own.
+#[derive(Default)]
+struct Recorder(Steps);
+
+impl Recorder {
+    fn binary(&mut self, f: Binary, a: Source, b: Source) -> Source {
+        self.0.push(Step::Binary(f, a, b, self.0.len()));
+        Source::Register(self.0.len() - 1)
+    }
+
+    fn unary(&mut self, f: Unary, x: Source) -> Source {
+        self.0.push(Step::Unary(f, x, self.0.len()));
+        Source::Register(self.0.len() - 1)
+    }
+}
+
+impl Algebra for Recorder {
+    type Value = Source;
+
+    fn add(&mut self, a: Source, b: Source) -> Source {
+        self.binary(Binary::Add, a, b)
+    }
+
+    fn sub(&mut self, a: Source, b: Source) -> Source {
+        self.binary(Binary::Sub, a, b)
+    }
+
+    fn mul(&mut self, a: Source, b: Source) -> Source {
+        self.binary(Binary::Mul, a, b)
+    }
+
+    fn div(&mut self, a: Source, b: Source) -> Source {
+        self.binary(Binary::Div, a, b)
+    }
+
+    fn square(&mut self, x: Source) -> Source {
+        self.unary(Unary::Square, x)
+    }
+
+    fn sqrt(&mut self, x: Source) -> Source {
+        self.unary(Unary::Sqrt, x)
+    }
+}
+
+/// An update: new outputs from the gradient g, scalars s and the old outputs o, of which the last are the weights.
+trait Formula {
+    const SCALARS: usize;
+    const OUTPUTS: usize;
+
+    fn apply<A: Algebra>(a: &mut A, g: A::Value, s: &[A::Value], o: &[A::Value]) -> [A::Value; MAX_OUTPUTS];
+}
+
+/// Writes formulas down: scalars and old outputs by name, then the steps, then what each output gets.
+macro_rules! formulas {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($a:ident, $g:ident; [$($scalar:ident),*]; [$($output:ident),*]) { $($step:tt)* } => [$($new:ident),*];
+    )*) => {
+        $(
+            $(#[$doc])*
+            struct $name;
+
+            impl Formula for $name {
+                const SCALARS: usize = [$(stringify!($scalar)),*].len();
+                const OUTPUTS: usize = [$(stringify!($output)),*].len();
+
+                #[inline(always)]
+                fn apply<A: Algebra>(
+                    $a: &mut A,
+                    $g: A::Value,
+                    s: &[A::Value],
+                    o: &[A::Value],
+                ) -> [A::Value; MAX_OUTPUTS] {
+                    let &[$($scalar),*] = &s[..Self::SCALARS] else { unreachable!("as many scalars") };
+                    let &[$($output),*] = &o[..Self::OUTPUTS] else { unreachable!("as many outputs") };
+                    $($step)*
+                    let mut new = [$g; MAX_OUTPUTS];
+                    for (new, value) in new.iter_mut().zip([$($new),*]) {
+                        *new = value;
+                    }
+                    new
+                }
+            }
+        )*
+
+        /// Carries out a pass if it is one of the formulas, with or without a penalty; else gives it back.
+        pub(super) fn run<'a, 'o, T: Element>(
+            simd: Simd,
+            args: PassArgs<'a, 'o, T>,
+        ) -> Result<(), PassArgs<'a, 'o, T>> {
+            let steps = numbered(args.pass());
+            $(
+                if is::<$name>(args.pass(), &steps) {
+                    simd.run(Update::<T, $name>(args.into_parts(), PhantomData));
+                    return Ok(());
+                }
+                if is::<Penalised<$name>>(args.pass(), &steps) {
+                    simd.run(Update::<T, Penalised<$name>>(args.into_parts(), PhantomData));
+                    return Ok(());
+                }
+            )*
+            Err(args)
+        }
+
+        /// The passes that the formulas are, by name, with and without a penalty.
+        #[cfg(test)]
+        pub(super) fn all() -> Vec<(&'static str, crate::Result<Pass>)> {
+            vec![$((stringify!($name), pass::<$name>()), (stringify!($name), pass::<Penalised<$name>>())),*]
+        }
+    };
+}
+
+formulas! {
+    /// w ← w − rate · g
+    Descent(a, g; [rate]; [w]) {
+        let step = a.mul(rate, g);
+        let new = a.sub(w, step);
+    } => [new];
+
+    /// v ← μ v − rate · g, w ← w + v
+    Momentum(a, g; [rate, mu]; [v, w]) {
+        let step = a.mul(rate, g);
+        let kept = a.mul(mu, v);
+        let velocity = a.sub(kept, step);
+        let new = a.add(w, velocity);
+    } => [velocity, new];
+
+    /// v ← μ v − rate · g, w ← w + μ v − rate · g
+    Nesterov(a, g; [rate, mu]; [v, w]) {
+        let step = a.mul(rate, g);
+        let kept = a.mul(mu, v);
+        let velocity = a.sub(kept, step);
+        let ahead = a.mul(mu, velocity);
+        let moved = a.add(w, ahead);
+        let new = a.sub(moved, step);
+    } => [velocity, new];
+
+    /// v ← ρ v + (1 − ρ) g², w ← w − rate · g / √(v + ε)
+    RmsProp(a, g; [rho, rest, epsilon, rate]; [v, w]) {
+        let squared = a.square(g);
+        let kept = a.mul(rho, v);
+        let taken = a.mul(rest, squared);
+        let velocity = a.add(kept, taken);
+        let shifted = a.add(velocity, epsilon);
+        let root = a.sqrt(shifted);
+        let scaled = a.mul(rate, g);
+        let step = a.div(scaled, root);
+        let new = a.sub(w, step);
+    } => [velocity, new];
+
+    /// As [`RmsProp`], with m ← μ m + rate · g / √(v + ε), w ← w − m
+    RmsPropMomentum(a, g; [rho, rest, epsilon, rate, mu]; [v, m, w]) {
+        let squared = a.square(g);
+        let kept = a.mul(rho, v);
+        let taken = a.mul(rest, squared);
+        let velocity = a.add(kept, taken);
+        let shifted = a.add(velocity, epsilon);
+        let root = a.sqrt(shifted);
+        let scaled = a.mul(rate, g);
+        let step = a.div(scaled, root);
+        let kept = a.mul(mu, m);
+        let momentum = a.add(kept, step);
+        let new = a.sub(w, momentum);
+    } => [velocity, momentum, new];
+
+    /// As [`RmsProp`], with c ← ρ c + (1 − ρ) g, and v − c² + ε under the root
+    RmsPropCentered(a, g; [rho, rest, rho_again, rest_again, epsilon, rate]; [v, c, w]) {
+        let squared = a.square(g);
+        let kept = a.mul(rho, v);
+        let taken = a.mul(rest, squared);
+        let velocity = a.add(kept, taken);
+        let kept = a.mul(rho_again, c);
+        let taken = a.mul(rest_again, g);
+        let average = a.add(kept, taken);
+        let squared = a.square(average);
+        let spread = a.sub(velocity, squared);
+        let shifted = a.add(spread, epsilon);
+        let root = a.sqrt(shifted);
+        let scaled = a.mul(rate, g);
+        let step = a.div(scaled, root);
+        let new = a.sub(w, step);
+    } => [velocity, average, new];
+
+    /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², w ← w − scale · m / (√v + ε)
+    Adam(a, g; [beta_1, rest_1, beta_2, rest_2, epsilon, scale]; [m, v, w]) {
+        let kept = a.mul(beta_1, m);
+        let taken = a.mul(rest_1, g);
+        let momentum = a.add(kept, taken);
+        let squared = a.square(g);
+        let kept = a.mul(beta_2, v);
+        let taken = a.mul(rest_2, squared);
+        let velocity = a.add(kept, taken);
+        let root = a.sqrt(velocity);
+        let shifted = a.add(root, epsilon);
+        let scaled = a.mul(scale, momentum);
+        let step = a.div(scaled, shifted);
+        let new = a.sub(w, step);
+    } => [momentum, velocity, new];
+
+    /// As [`Adam`], from w − w · decay · rate instead of w
+    AdamW(a, g; [decay, rate, beta_1, rest_1, beta_2, rest_2, epsilon, scale]; [m, v, w]) {
+        let less = a.mul(w, decay);
+        let less = a.mul(less, rate);
+        let from = a.sub(w, less);
+        let kept = a.mul(beta_1, m);
+        let taken = a.mul(rest_1, g);
+        let momentum = a.add(kept, taken);
+        let squared = a.square(g);
+        let kept = a.mul(beta_2, v);
+        let taken = a.mul(rest_2, squared);
+        let velocity = a.add(kept, taken);
+        let root = a.sqrt(velocity);
+        let shifted = a.add(root, epsilon);
+        let scaled = a.mul(scale, momentum);
+        let step = a.div(scaled, shifted);
+        let new = a.sub(from, step);
+    } => [momentum, velocity, new];
+
+    /// v ← v + g², w ← w − rate · g / √(v + ε)
+    Adagrad(a, g; [epsilon, rate]; [v, w]) {
+        let squared = a.square(g);
+        let sum = a.add(v, squared);
+        let shifted = a.add(sum, epsilon);
+        let root = a.sqrt(shifted);
+        let scaled = a.mul(rate, g);
+        let step = a.div(scaled, root);
+        let new = a.sub(w, step);
+    } => [sum, new];
+}
+
+/// A formula of g + s₁ · (s₀ · w), the gradient with a penalty's on the squared weights.
+struct Penalised<F>(PhantomData<F>);
+
+impl<F: Formula> Formula for Penalised<F> {
+    const SCALARS: usize = F::SCALARS + 2;
+    const OUTPUTS: usize = F::OUTPUTS;
+
+    #[inline(always)]
+    fn apply<A: Algebra>(a: &mut A, g: A::Value, s: &[A::Value], o: &[A::Value]) -> [A::Value; MAX_OUTPUTS] {
+        let scaled = a.mul(s[0], o[F::OUTPUTS - 1]);
+        let penalty = a.mul(s[1], scaled);
+        let gradient = a.add(penalty, g);
+        F::apply(a, gradient, &s[2..], o)
+    }
+}
+
+/// The steps of a pass with a register for each.
+fn numbered(pass: &Pass) -> (Steps, SmallVec<[Source; MAX_OUTPUTS]>) {
+    let mut steps = Steps::new();
+    let mut registers: SmallVec<[usize; 24]> = SmallVec::from_elem(0, pass.registers());
+    for step in pass.steps() {
+        let rename = |source| match source {
+            Source::Register(r) => Source::Register(registers[r]),
+            other => other,
+        };
+        let renamed = step.renamed(rename, steps.len());
+        registers[step.target()] = steps.len();
+        steps.push(renamed);
+    }
+    let outputs = pass.outputs().iter().map(|&output| match output {
+        Source::Register(r) => Source::Register(registers[r]),
+        other => other,
+    });
+    (steps, outputs.collect())
+}
+
+/// The steps of a formula, and what its outputs get.
+fn recorded<F: Formula>() -> (Steps, [Source; MAX_OUTPUTS]) {
+    let mut recorder = Recorder::default();
+    let (mut scalars, mut old) = ([Source::Input(0); MAX_SCALARS], [Source::Input(0); MAX_OUTPUTS]);
+    scalars.iter_mut().enumerate().for_each(|(k, scalar)| *scalar = Source::Scalar(k));
+    old.iter_mut().enumerate().for_each(|(k, output)| *output = Source::Output(k));
+    let new = F::apply(&mut recorder, Source::Input(0), &scalars, &old);
+    (recorder.0, new)
+}
+
+/// Whether a pass, whose numbered steps are given, is this formula.
+fn is<F: Formula>(pass: &Pass, (steps, outputs): &(Steps, SmallVec<[Source; MAX_OUTPUTS]>)) -> bool {
+    // Counts tell nearly all apart, and are quick to compare.
+    if (pass.inputs(), pass.scalars(), outputs.len()) != (1, F::SCALARS, F::OUTPUTS) {
+        return false;
+    }
+    let (own, new) = recorded::<F>();
+    own == *steps && new[..F::OUTPUTS] == outputs[..]
+}
+
+#[cfg(test)]
+fn pass<F: Formula>() -> crate::Result<Pass> {
+    let (steps, new) = recorded::<F>();
+    Pass::new(1, F::SCALARS, steps.into_vec(), new[..F::OUTPUTS].to_vec())
+}
+
+/// outputs ← the formula of the gradient, the scalars and the old outputs
+struct Update<'a, 'o, T, F>(PassParts<'a, 'o, T>, PhantomData<F>);
+
+impl<T: Element, F: Formula> Kernel<T> for Update<'_, '_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, mut on: On<V>) {
+        let PassParts { inputs, scalars, outputs, len, .. } = self.0;
+        let mut s = [on.zero(); MAX_SCALARS];
+        for (s, &scalar) in s.iter_mut().zip(scalars) {
+            *s = on.splat(scalar);
+        }
+        let whole = len / V::LANES * V::LANES;
+        let mut o = [on.zero(); MAX_OUTPUTS];
+        for at in (0..whole).step_by(V::LANES) {
+            for k in 0..F::OUTPUTS {
+                o[k] = on.load(&outputs[k][at..]);
+            }
+            let g = on.load(&inputs[0][at..]);
+            let new = F::apply(&mut on, g, &s, &o);
+            for k in 0..F::OUTPUTS {
+                on.store(new[k], &mut outputs[k][at..]);
+            }
+        }
+        if whole < len {
+            for k in 0..F::OUTPUTS {
+                o[k] = on.load_part(&outputs[k][whole..], T::zero());
+            }
+            let g = on.load_part(&inputs[0][whole..], T::zero());
+            let new = F::apply(&mut on, g, &s, &o);
+            for k in 0..F::OUTPUTS {
+                on.store_part(new[k], &mut outputs[k][whole..]);
+            }
+        }
+    }
+}
+
+/// Whether there is a formula for this pass.
+#[cfg(test)]
+pub(crate) fn is_known(pass: &Pass) -> bool {
+    let (mut outputs, input) = (vec![Vec::<f32>::new(); pass.outputs().len()], Vec::new());
+    let mut outputs: Vec<&mut [f32]> = outputs.iter_mut().map(|o| &mut o[..]).collect();
+    let (inputs, scalars) = (vec![&input[..]; pass.inputs()], vec![0.0; pass.scalars()]);
+    let args = PassArgs::new(pass, &inputs, &scalars, &mut outputs);
+    args.is_ok_and(|args| run(Simd::detect(), args).is_ok())
+}

@@ -1,0 +1,70 @@
+//! Passes that are recognised, against the naive backend, which takes them step by step.
+
+use super::super::formulas::{all, is_known};
+use super::super::vector::Element;
+use super::super::{Isa, Simd};
+use super::numbers;
+use crate::backend::{Backend, Naive};
+use crate::matrix::Scratch;
+use crate::ops::{Pass, PassArgs};
+
+/// What the outputs of `pass` hold after it went over `len` elements.
+fn after<T: Element>(backend: &dyn Backend<T>, pass: &Pass, len: usize) -> Vec<Vec<T>> {
+    let gradient = numbers::<T>(1, len);
+    let scalars: Vec<T> = numbers::<T>(2, pass.scalars()).iter().map(|x| x.abs()).collect();
+    // Nothing negative comes under a root, but for the spread of centred RMSprop: NaN is NaN on either side.
+    let old = |k: usize| numbers::<T>(3 + k as u64, len).iter().map(|x| x.abs()).collect();
+    let mut outputs: Vec<Vec<T>> = (0..pass.outputs().len()).map(old).collect();
+    let mut slices: Vec<&mut [T]> = outputs.iter_mut().map(|o| &mut o[..]).collect();
+    let inputs = vec![&gradient[..]; pass.inputs()];
+    let args = PassArgs::new(pass, &inputs, &scalars, &mut slices).expect("as many as it asks for");
+    backend.pass(args, &mut Scratch::default());
+    outputs
+}
+
+fn every_formula<T: Element>()
+where
+    Simd: Backend<T>,
+{
+    for (name, pass) in all() {
+        let pass = pass.expect("a formula is a pass");
+        assert!(is_known(&pass), "{name}");
+        for len in [0, 1, 15, 16, 63, 1000, 2500] {
+            let want = after::<T>(&Naive, &pass, len);
+            for isa in Isa::available() {
+                let simd = Simd::with_isa(isa).expect("available");
+                let got = after::<T>(&simd, &pass, len);
+                for (k, (got, want)) in got.iter().zip(&want).enumerate() {
+                    let same = |(a, b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
+                    let first = got.iter().zip(want).position(|pair| !same(pair));
+                    assert_eq!(first, None, "{name} on {}: output {k} of {len} elements", isa.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_formula_has_the_bits_of_its_steps_one_by_one() {
+    every_formula::<f32>();
+    every_formula::<f64>();
+}
+
+#[test]
+fn a_pass_that_differs_in_one_step_is_not_taken_for_a_formula() {
+    for (name, pass) in all() {
+        let pass = pass.expect("a formula is a pass");
+        let (inputs, scalars) = (pass.inputs(), pass.scalars());
+        for (number, step) in pass.steps().iter().enumerate() {
+            let mut steps = pass.steps().to_vec();
+            steps[number] = match *step {
+                crate::ops::Step::Unary(_, x, to) => crate::ops::Step::Unary(crate::ops::Unary::Abs, x, to),
+                crate::ops::Step::Binary(_, a, b, to) => {
+                    crate::ops::Step::Binary(crate::ops::Binary::Maximum, a, b, to)
+                }
+            };
+            let other = Pass::new(inputs, scalars, steps, pass.outputs().to_vec()).expect("still a pass");
+            assert!(!is_known(&other), "{name} with another step {number}");
+        }
+    }
+}
