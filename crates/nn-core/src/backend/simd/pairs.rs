@@ -9,7 +9,7 @@ use super::gemm::Finish;
 use super::narrow::strips;
 use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{Head, MAX_PANEL, MatMut, MatRef, PairLists, Scratch, SparseRows};
-use crate::ops::Sum;
+use crate::ops::{Activation, Sum};
 
 /// Bytes of a block's row: four cache lines.
 const BLOCK_BYTES: usize = 256;
@@ -284,13 +284,44 @@ unsafe fn gather<V: Vector>(
 /// y ← finish(y) for a strip of Y that begins at column `j`.
 #[inline(always)]
 fn finish_strip<V: Vector>(on: On<V>, finish: &Finish<'_, V::T>, y: &mut MatMut<'_, V::T>, j: usize) {
-    if let Finish::Nothing = finish {
-        return;
+    // One loop for each function, with nothing left to decide within.
+    match *finish {
+        Finish::Nothing | Finish::Activate(Activation::Linear, None) => {}
+        Finish::Activate(f, bias) => match f {
+            Activation::Linear => activate_strip(on, Activation::Linear, bias, y, j),
+            Activation::Tanh => activate_strip(on, Activation::Tanh, bias, y, j),
+            Activation::Relu => activate_strip(on, Activation::Relu, bias, y, j),
+            Activation::Sigmoid => activate_strip(on, Activation::Sigmoid, bias, y, j),
+        },
+        Finish::Slope(..) => {
+            for i in 0..y.rows() {
+                for (c, part) in y.row(i).chunks_mut(V::LANES).enumerate() {
+                    let sums = on.load_part(part, V::T::default());
+                    on.store_part(finish.apply(on, i, j + c * V::LANES, part.len(), sums), part);
+                }
+            }
+        }
     }
-    for i in 0..y.rows() {
-        for (c, part) in y.row(i).chunks_mut(V::LANES).enumerate() {
-            let sums = on.load_part(part, V::T::default());
-            on.store_part(finish.apply(on, i, j + c * V::LANES, part.len(), sums), part);
+}
+
+/// y ← f(y + bias) for such a strip, a vector of columns at a time.
+#[inline(always)]
+fn activate_strip<V: Vector>(
+    on: On<V>,
+    f: Activation,
+    bias: Option<&[V::T]>,
+    y: &mut MatMut<'_, V::T>,
+    j: usize,
+) {
+    for c in (0..y.cols()).step_by(V::LANES) {
+        let len = V::LANES.min(y.cols() - c);
+        let bias = match bias {
+            Some(bias) => on.load_part(&bias[j + c..][..len], V::T::default()),
+            None => on.zero(),
+        };
+        for i in 0..y.rows() {
+            let part = &mut y.row(i)[c..c + len];
+            on.store_part(on.activation(f, on.load_part(part, V::T::default()).add(bias)), part);
         }
     }
 }
