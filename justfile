@@ -18,6 +18,10 @@ test:
 test-blas:
     cargo test --workspace --features nn-tests/openblas-system
 
+# The NEON kernels on an emulated AArch64 (Debian: installs qemu-user and a linker for it); some minutes.
+test-neon:
+    tests/neon/run
+
 # The benchmarks; `just bench full_batch` runs one of them.
 bench *ARGS:
     cargo bench -p nn-benches {{ARGS}}

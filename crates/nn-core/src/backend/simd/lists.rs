@@ -170,6 +170,7 @@ impl Prepared {
 }
 
 /// Bytes of a cache line.
+#[cfg(target_arch = "x86_64")]
 const LINE_BYTES: usize = 64;
 
 /// Lets the CPU fetch these bytes into its cache, without waiting for them.

@@ -35,6 +35,7 @@ macro_rules! memory {
 }
 
 /// `load_first` and `store_first` by masks of AVX-512.
+#[cfg(target_arch = "x86_64")]
 macro_rules! masked {
     ($t:ty, $mask:ty, $load:ident, $store:ident) => {
         #[inline(always)]
@@ -64,8 +65,10 @@ macro_rules! lanewise {
     )*};
 }
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use masked;
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(unused_imports))]
-pub(super) use {lanewise, masked, memory};
+pub(super) use {lanewise, memory};
 
 /// A register full of numbers.
 ///

@@ -1,12 +1,12 @@
 //! The fused kernels of a layer against the provided methods of the trait on top of the three loops.
 
+use super::super::Simd;
 use super::super::gemm::Finish;
 use super::super::pairs::block_columns;
 use super::super::sparse::{SparseOuter, SparseProduct};
 use super::super::vector::Element;
-use super::super::{Isa, Simd};
 use super::stored::Stored;
-use super::{Check, Runner, everywhere, numbers};
+use super::{Check, Runner, checked, everywhere, numbers};
 use crate::Scalar;
 use crate::backend::reference::{self, fits};
 use crate::backend::{Backend, Naive};
@@ -139,9 +139,7 @@ fn sparse_products_are_the_same_whichever_of_their_matrices_are_in_blocks() {
 }
 
 fn every_isa(check: impl Fn(Simd)) {
-    Isa::available()
-        .into_iter()
-        .for_each(|isa| check(Simd::with_isa(isa).expect("was found to be available")));
+    checked().into_iter().for_each(check);
 }
 
 fn affine<T: Scalar>(

@@ -1,4 +1,5 @@
-//! Every kernel on every vector: those that this CPU has, and the shapes of the others in plain Rust.
+//! Every kernel on every vector: those that this CPU has, and the shapes of the others in plain Rust. Where `NN_ISA` names an
+//! instruction set, on that one alone, which must be there: so an emulated CPU is spent on what only it can show.
 
 mod blocks;
 mod elementwise;
@@ -8,11 +9,10 @@ mod layers;
 mod lists;
 mod narrow;
 mod pairs;
+#[cfg(not(target_arch = "aarch64"))]
+mod shapes;
 mod stored;
 
-use std::marker::PhantomData;
-
-use super::portable::Lanes;
 use super::vector::{Element, Kernel, On, Vector};
 use super::{Isa, Simd};
 use crate::Scalar;
@@ -25,20 +25,6 @@ trait Runner<T> {
 impl<T: Element> Runner<T> for Simd {
     fn run<K: Kernel<T>>(&self, kernel: K) -> K::Output {
         Simd::run(*self, kernel)
-    }
-}
-
-/// Runs kernels on a portable vector of a given shape.
-struct Shape<V>(PhantomData<V>);
-
-impl<T: Element, const L: usize, const M: usize, const N: usize, const S: usize> Runner<T>
-    for Shape<Lanes<T, L, M, N, S>>
-{
-    // Once for each kernel, not once for each call of it in a test.
-    #[inline(never)]
-    fn run<K: Kernel<T>>(&self, kernel: K) -> K::Output {
-        // SAFETY: the portable vectors need nothing.
-        kernel.run(unsafe { On::<Lanes<T, L, M, N, S>>::new() })
     }
 }
 
@@ -62,20 +48,30 @@ fn check<T: Element>(check: &impl Check, on: &impl Runner<T>, name: &str) {
     check.check(on, &format!("{} {name}, tile {tile:?}", T::NAME), tile);
 }
 
+/// Whether one instruction set alone is asked for.
+fn restricted() -> bool {
+    std::env::var_os(super::isa::VARIABLE).is_some()
+}
+
+/// Those that kernels are checked on.
+fn checked() -> Vec<Simd> {
+    if restricted() {
+        return vec![Simd::from_env().expect("the instruction set that was asked for")];
+    }
+    let there = |isa| Simd::with_isa(isa).expect("was found to be available");
+    Isa::available().into_iter().map(there).collect()
+}
+
 /// Makes the check on all of them.
 fn everywhere(c: &impl Check) {
-    for isa in Isa::available() {
-        let simd = Simd::with_isa(isa).expect("was found to be available");
-        check::<f32>(c, &simd, isa.name());
-        check::<f64>(c, &simd, isa.name());
+    for simd in checked() {
+        check::<f32>(c, &simd, simd.isa().name());
+        check::<f64>(c, &simd, simd.isa().name());
     }
-    // The shapes of AVX-512, AVX2 and NEON, whatever this CPU has.
-    check(c, &Shape(PhantomData::<Lanes<f32, 16, 14, 2, 4>>), "as on avx512");
-    check(c, &Shape(PhantomData::<Lanes<f64, 8, 14, 2, 4>>), "as on avx512");
-    check(c, &Shape(PhantomData::<Lanes<f32, 8, 6, 2, 8>>), "as on avx2");
-    check(c, &Shape(PhantomData::<Lanes<f64, 4, 6, 2, 8>>), "as on avx2");
-    check(c, &Shape(PhantomData::<Lanes<f32, 4, 8, 3, 16>>), "as on neon");
-    check(c, &Shape(PhantomData::<Lanes<f64, 2, 8, 3, 16>>), "as on neon");
+    #[cfg(not(target_arch = "aarch64"))]
+    if !restricted() {
+        shapes::all(c);
+    }
 }
 
 /// Numbers in −1 .. 1, always the same for the same seed (a linear congruential generator, Knuth's constants).
@@ -87,6 +83,28 @@ fn numbers<T: Scalar>(seed: u64, len: usize) -> Vec<T> {
             T::of((state >> 11) as f64 / (1u64 << 52) as f64 - 1.0)
         })
         .collect()
+}
+
+/// The type of the vectors that a runner has.
+struct TypeOf;
+
+impl<T: Element> Kernel<T> for TypeOf {
+    type Output = &'static str;
+    fn run<V: Vector<T = T>>(self, _on: On<V>) -> &'static str {
+        std::any::type_name::<V>()
+    }
+}
+
+#[test]
+fn kernels_run_on_the_vectors_of_the_instruction_set_that_was_chosen() {
+    for simd in checked() {
+        // Shown with --nocapture: what the other tests of this run were checked on.
+        let of_both = [Runner::<f32>::run(&simd, TypeOf), Runner::<f64>::run(&simd, TypeOf)];
+        println!("kernels on {}: {}", simd.isa(), of_both.join(", "));
+        // The vectors of each are in a module that has its name.
+        let module = format!("::{}::", simd.isa().name());
+        assert!(of_both.iter().all(|name| name.contains(&module)), "{}: {of_both:?}", simd.isa());
+    }
 }
 
 #[test]
