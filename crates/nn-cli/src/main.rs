@@ -19,27 +19,30 @@ mod screen;
 mod train;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use crate::args::{Command, CommandLine};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
 fn main() -> ExitCode {
+    let started = Instant::now();
     let CommandLine { args, config } = match args::parse() {
         Ok(line) => line,
         Err(failure) => return failure.report(),
     };
     let mut screen = Screen::new(args.ascii);
-    let outcome = run(args.command, config, &mut screen).and_then(|()| screen.finish());
+    let outcome = run(args.command, config, started, &mut screen).and_then(|()| screen.finish());
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }
 
-fn run(command: Command, config: String, screen: &mut Screen) -> Result<(), Failure> {
+/// `started`: when the program was.
+fn run(command: Command, config: String, started: Instant, screen: &mut Screen) -> Result<(), Failure> {
     match command {
-        Command::Train(args) => train::run(*args, config, screen),
+        Command::Train(args) => train::run(*args, config, started, screen),
         Command::Plot(args) => plot::run(&args, screen),
         Command::Notebook(args) => notebook::run(&args, screen),
         Command::Graph(args) => graph::run(*args, screen),

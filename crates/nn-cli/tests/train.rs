@@ -95,9 +95,14 @@ fn a_run_on_mnist_learns_and_shows_and_writes_all_that_it_should() -> TestResult
     let hits: u64 = (0..10).map(|c| matrix[c][c]).sum();
     assert_eq!(record["history"]["test_accuracy"][2], Value::from(hits as f64 / 10_000.0));
     assert!(hits > 8_800, "{hits} of 10,000 after three epochs of 4,500 images");
-    for figure in ["load", "training", "evaluation", "total"] {
-        assert!(record["seconds"][figure].as_f64().is_some_and(|s| s > 0.0), "{figure}");
+    let seconds = |figure: &str| record["seconds"][figure].as_f64().unwrap_or(f64::NAN);
+    for figure in ["load", "until_first_step", "training", "evaluation", "total"] {
+        assert!(seconds(figure) > 0.0, "{figure}");
     }
+    // One clock: what comes later is not earlier, and what lies between two moments fits between them.
+    assert!(seconds("load") <= seconds("until_first_step"), "{}", record["seconds"]);
+    let parts = seconds("until_first_step") + seconds("training") + seconds("evaluation");
+    assert!(parts <= seconds("total"), "{}", record["seconds"]);
     for fact in ["backend", "library", "isa", "os", "arch", "nn_version"] {
         assert!(record["environment"][fact].is_string(), "{fact}");
     }

@@ -68,14 +68,37 @@ impl Index {
     }
 }
 
-/// Which pixels are lit: 28 words per image, pixel `x` of the row at bit `x`.
-pub(super) struct Mask(Vec<u32>);
+/// Images that are handed on at a time: their mask, some 100 KB, is still in the cache when another thread takes it up, and one
+/// hand-over comes with more than a millisecond's work.
+const CHUNK: usize = 1000;
 
-impl Mask {
-    pub(super) fn decode(stream: &[u8], index: &Index) -> Result<Mask> {
-        let sizes = || index.mask_bits.iter().copied();
-        let mut groups = Groups::new(stream, sizes());
-        let mut rows = vec![0u32; (TRAIN + TEST) * SIDE];
+/// Bytes that a system gives out at a time, at least.
+const PAGE: usize = 4096;
+
+/// All images, none of their pixels lit: training and test.
+pub(super) fn blank() -> (Vec<u8>, Vec<u8>) {
+    (vec![0; TRAIN * PIXELS], vec![0; TEST * PIXELS])
+}
+
+/// Some blank images, and which pixels of them are lit: 28 words per image, pixel `x` of the row at bit `x`.
+pub(super) struct Chunk<'a> {
+    images: &'a mut [u8],
+    mask: Vec<u32>,
+}
+
+/// Decodes which pixels of the [`blank`] images are lit, and hands them on in chunks.
+pub(super) fn decode_mask<'a>(
+    stream: &[u8],
+    index: &Index,
+    (train, test): (&'a mut [u8], &'a mut [u8]),
+    mut next: impl FnMut(Chunk<'a>),
+) -> Result<()> {
+    let sizes = || index.mask_bits.iter().copied();
+    let mut groups = Groups::new(stream, sizes());
+    for images in train.chunks_mut(CHUNK * PIXELS).chain(test.chunks_mut(CHUNK * PIXELS)) {
+        // The system gives out memory when it is first written to, and takes its time for that, which here is to spare.
+        images.iter_mut().step_by(PAGE).for_each(|byte| *byte = 0);
+        let mut rows = vec![0u32; images.len() / PIXELS * SIDE];
         for image in rows.chunks_exact_mut(SIDE) {
             let (mut above, mut above2) = (0, 0);
             for row in image {
@@ -83,8 +106,9 @@ impl Mask {
                 (above2, above) = (above, *row);
             }
         }
-        groups.check(sizes(), "mask").map(|()| Mask(rows))
+        next(Chunk { images, mask: rows });
     }
+    groups.check(sizes(), "mask")
 }
 
 /// One row of the mask from the two above it.
@@ -112,42 +136,63 @@ fn decode_row(groups: &mut Groups<'_>, above: u32, above2: u32) -> u32 {
     row >> 2
 }
 
-/// Puts the values at the lit pixels; training and test images, flattened.
-pub(super) fn place(mask: &Mask, values: &[u8], index: &Index) -> Result<(Vec<u8>, Vec<u8>)> {
+/// Puts the values at the lit pixels. `chunks`: what [`decode_mask`] hands on, all of it.
+pub(super) fn place<'a>(chunks: impl Iterator<Item = Chunk<'a>>, values: &[u8], index: &Index) -> Result<()> {
     let classes: [u16; 256] = std::array::from_fn(|value| {
         CLASS_BOUNDS.partition_point(|&bound| usize::from(bound) <= value) as u16
     });
-    let sizes = || index.value_counts.iter().map(|count| 8 * count);
-    let mut groups = Groups::new(values, sizes());
-    let mut train = vec![0; TRAIN * PIXELS];
-    let mut test = vec![0; TEST * PIXELS];
-    let images = train.chunks_exact_mut(PIXELS).chain(test.chunks_exact_mut(PIXELS));
-    for (image, rows) in images.zip(mask.0.chunks_exact(SIDE)) {
-        let mut above = [0u16; SIDE]; // classes of the row above
-        for (y, line) in image.chunks_exact_mut(SIDE).enumerate() {
-            let row = rows[y];
-            let below = rows.get(y + 1).copied().unwrap_or(0) << 1;
-            let mut here = [0u16; SIDE];
-            let mut left = 0; // class of the pixel to the left
-            let mut end = 0; // one past the last lit pixel
-            let mut rest = row;
-            while rest != 0 {
-                let x = rest.trailing_zeros() as usize;
-                rest &= rest - 1;
-                if x != end {
-                    left = 0;
-                }
-                let lit = (below >> x & 7 | (row >> x >> 1 & 1) << 3) as u16;
-                let value = groups.take::<8>(usize::from(lit << 8 | left << 4 | above[x])) as u8;
-                line[x] = value;
-                left = classes[usize::from(value)];
-                here[x] = left;
-                end = x + 1;
-            }
-            above = here;
+    let mut next = Box::new([0; VALUE_CONTEXTS]);
+    let starts = starts(index.value_counts.iter().map(|count| 8 * count));
+    next.iter_mut().zip(starts).for_each(|(next, start)| *next = start as u32);
+    let mut take = |context: u16| {
+        // Where the values end early, whatever is read is found out below.
+        let next = &mut next[usize::from(context) % VALUE_CONTEXTS];
+        let value = values.get(*next as usize).copied().unwrap_or(0);
+        *next = next.wrapping_add(1);
+        value
+    };
+    for Chunk { images, mask } in chunks {
+        for (image, rows) in images.chunks_exact_mut(PIXELS).zip(mask.chunks_exact(SIDE)) {
+            place_image(image, rows, &classes, &mut take);
         }
     }
-    groups.check(sizes(), "values").map(|()| (train, test))
+    let ends = index.value_counts.iter().scan(0, |end, count| {
+        *end += count;
+        Some(*end)
+    });
+    if ends.eq(next.iter().map(|&next| next as usize)) {
+        Ok(())
+    } else {
+        Err(damaged("values", "groups of other sizes"))
+    }
+}
+
+/// The values of one image, given the rows of its mask. `take`: the next value of a context.
+#[inline(always)]
+fn place_image(image: &mut [u8], rows: &[u32], classes: &[u16; 256], take: &mut impl FnMut(u16) -> u8) {
+    let mut above = [0u16; SIDE + 4]; // classes of the row above; 32, so that a pixel's number needs no check
+    for (y, line) in image.chunks_exact_mut(SIDE).enumerate() {
+        let row = rows[y];
+        let below = rows.get(y + 1).copied().unwrap_or(0) << 1;
+        let mut here = [0u16; SIDE + 4];
+        let mut left = 0; // class of the pixel to the left
+        let mut end = 0; // one past the last lit pixel
+        let mut rest = row;
+        while rest != 0 {
+            let x = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            if x != end {
+                left = 0;
+            }
+            let lit = (below >> x & 7 | (row >> x >> 1 & 1) << 3) as u16;
+            let value = take(lit << 8 | left << 4 | above[x]);
+            line[x] = value;
+            left = classes[usize::from(value)];
+            here[x] = left;
+            end = x + 1;
+        }
+        above = here;
+    }
 }
 
 /// A stream of groups, each a run of bits (lowest first) that starts at a whole byte, with a cursor in each.

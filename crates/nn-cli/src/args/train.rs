@@ -79,7 +79,8 @@ pub(crate) struct TrainArgs {
 
     #[command(flatten)]
     pub(crate) callbacks: CallbackArgs,
-    /// Write history, confusion matrix, times and environment to FILE
+    /// Write history, confusion matrix, times (from the start until the first step, training, in all, …) and environment
+    /// to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) json: Option<PathBuf>,
     /// Write the trained weights to FILE, under Keras' names

@@ -1,5 +1,8 @@
 //! The images in the form that the first layer gets them in, and their labels as class numbers.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use mnist_data::Split;
 use nn_core::Scalar;
 use nn_core::backend::Backend;
@@ -35,17 +38,26 @@ impl<T: Scalar> Inputs<T> {
                 data.train.len()
             )));
         }
-        let pixels = data.train.images.bytes();
-        let lit = pixels.iter().filter(|&&p| p != 0).count();
-        let density = lit as f64 / pixels.len().max(1) as f64;
+        let density = density(data.train.images.bytes());
         let sparse = match config.input {
             Input::Auto => backend.prefers_sparse(density),
             Input::Dense => false,
             Input::Sparse => true,
         };
+        // The test images on a thread of their own, where one can be had: what takes time is copying.
+        let test = || Examples::new(&data.test, data.test.len(), sparse);
+        let (train, test) = thread::scope(|scope| {
+            let helper = thread::Builder::new().spawn_scoped(scope, test);
+            let train = Examples::new(&data.train, rows, sparse);
+            let test = match helper {
+                Ok(helper) => helper.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Err(_) => test(),
+            };
+            (train, test)
+        });
         Ok(Self {
-            train: Examples::new(&data.train, rows, sparse)?,
-            test: Examples::new(&data.test, data.test.len(), sparse)?,
+            train: train?,
+            test: test?,
             why: match config.input {
                 Input::Auto => format!("auto: {:.1} % of the pixels are not 0", 100.0 * density),
                 Input::Dense | Input::Sparse => "as asked for".to_owned(),
@@ -76,6 +88,13 @@ impl<T: Scalar> Inputs<T> {
         };
         format!("{form} input ({})", self.why)
     }
+}
+
+/// Which share of the pixels is not 0. Counted in bytes as far as those reach, sixteen and more at a time.
+fn density(pixels: &[u8]) -> f64 {
+    let parts = pixels.chunks(usize::from(u8::MAX));
+    let lit: usize = parts.map(|part| usize::from(part.iter().map(|&p| u8::from(p != 0)).sum::<u8>())).sum();
+    lit as f64 / pixels.len().max(1) as f64
 }
 
 /// Images in one form, and their labels.

@@ -39,20 +39,24 @@ use crate::render::grouped;
 use crate::report::Fact;
 use crate::screen::{Screen, Style};
 
-/// `options`: those in effect, as the text of a file.
-pub(crate) fn run(args: TrainArgs, options: String, screen: &mut Screen) -> Result<(), Failure> {
+/// `options`: those in effect, as the text of a file. `started`: when the program was.
+pub(crate) fn run(
+    args: TrainArgs,
+    options: String,
+    started: Instant,
+    screen: &mut Screen,
+) -> Result<(), Failure> {
     let config = TrainConfig::new(args, options)?;
     if config.quiet {
         screen.mute();
     }
     match config.dtype {
-        DType::F32 => train::<f32>(&config, screen),
-        DType::F64 => train::<f64>(&config, screen),
+        DType::F32 => train::<f32>(&config, started, screen),
+        DType::F64 => train::<f64>(&config, started, screen),
     }
 }
 
-fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Failure> {
-    let begin = Instant::now();
+fn train<T: Scalar>(config: &TrainConfig, started: Instant, screen: &mut Screen) -> Result<(), Failure> {
     let outputs = Outputs::check(config)?;
     let backend = config.backend.open::<T>()?;
     let data = load(&config.data)?;
@@ -84,7 +88,7 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
     };
     // A run that was not told where to leave anything is for its reader, and may stop when the reader goes away.
     let for_reader = outputs.is_empty() && config.out.is_none();
-    let load_seconds = begin.elapsed().as_secs_f64();
+    let load_seconds = started.elapsed().as_secs_f64();
 
     let environment =
         Environment::new(network.session().description(), network.session().threads(), config.dtype);
@@ -126,9 +130,10 @@ fn train<T: Scalar>(config: &TrainConfig, screen: &mut Screen) -> Result<(), Fai
         classification_report: &report,
         seconds: Seconds {
             load: load_seconds,
+            until_first_step: times.first_step.map(|at| at.duration_since(started).as_secs_f64()),
             training: times.training_seconds,
             evaluation: times.evaluation_seconds,
-            total: begin.elapsed().as_secs_f64(),
+            total: started.elapsed().as_secs_f64(),
         },
         images_per_second: times.images_per_second(),
         environment: &environment,

@@ -49,7 +49,7 @@ pub(crate) fn report<T: Scalar>(
         graph: Some(as_built(network)?),
         environment: record.environment.facts(),
         seconds: vec![
-            time("until the first update", seconds.load),
+            time("until the first update", seconds.until_first_step.unwrap_or(seconds.load)),
             time("training", seconds.training),
             time("measuring after each epoch", seconds.evaluation),
             time("in all", seconds.total),

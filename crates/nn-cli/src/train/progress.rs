@@ -1,6 +1,7 @@
 //! What a person sees while the network trains: a bar on stderr where that is a terminal, a line per epoch on stdout.
 
 use std::io::{self, IsTerminal};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nn_core::Scalar;
@@ -26,6 +27,8 @@ pub(crate) struct Times {
     pub(crate) evaluation_seconds: f64,
     /// Rows trained on, each as often as it was.
     pub(crate) rows: usize,
+    /// When the first update was about to begin, if there was any.
+    pub(crate) first_step: Option<Instant>,
 }
 
 impl Times {
@@ -64,6 +67,11 @@ fn bar_style(screen: &Screen) -> ProgressStyle {
 impl<T: Scalar> Callback<T> for Progress<'_> {
     fn on_train_begin(&mut self, train: &TrainBegin<'_>, _: &mut dyn Trainable<T>) -> Result<()> {
         self.bar.set_length(train.train_rows as u64);
+        Ok(())
+    }
+
+    fn on_epoch_begin(&mut self, _: usize, _: &mut dyn Trainable<T>) -> Result<()> {
+        self.times.first_step.get_or_insert_with(Instant::now);
         Ok(())
     }
 

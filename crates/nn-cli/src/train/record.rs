@@ -49,11 +49,16 @@ impl<'a> DataFacts<'a> {
     }
 }
 
-/// Wall-clock time.
+/// Wall-clock time, in seconds. What is counted from the start is from the program's first instruction of its own on; what the
+/// system does before, loading it, is not in it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Seconds {
-    /// From the start until the first update: reading data, building the network.
+    /// From the start until data and network are there: options, reading data, bringing them into the form that the first
+    /// layer gets them in, building the network.
     pub(crate) load: f64,
+    /// From the start until the first update of this run begins: `load`, and saying what is about to happen. None if there
+    /// was none.
+    pub(crate) until_first_step: Option<f64>,
     /// All epochs' updates.
     pub(crate) training: f64,
     /// Measuring validation and test images after each epoch.
