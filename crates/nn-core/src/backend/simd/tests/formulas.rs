@@ -1,12 +1,12 @@
 //! Passes that are recognised, against the naive backend, which takes them step by step.
 
+use super::super::Simd;
 use super::super::formulas::{all, is_known};
 use super::super::vector::Element;
-use super::super::{Isa, Simd};
-use super::numbers;
+use super::{checked, numbers};
 use crate::backend::{Backend, Naive};
 use crate::matrix::Scratch;
-use crate::ops::{Pass, PassArgs};
+use crate::ops::{Binary, Pass, PassArgs, Step, Unary};
 
 /// What the outputs of `pass` hold after it went over `len` elements.
 fn after<T: Element>(backend: &dyn Backend<T>, pass: &Pass, len: usize) -> Vec<Vec<T>> {
@@ -31,13 +31,12 @@ where
         assert!(is_known(&pass), "{name}");
         for len in [0, 1, 15, 16, 63, 1000, 2500] {
             let want = after::<T>(&Naive, &pass, len);
-            for isa in Isa::available() {
-                let simd = Simd::with_isa(isa).expect("available");
+            for simd in checked() {
                 let got = after::<T>(&simd, &pass, len);
                 for (k, (got, want)) in got.iter().zip(&want).enumerate() {
                     let same = |(a, b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
                     let first = got.iter().zip(want).position(|pair| !same(pair));
-                    assert_eq!(first, None, "{name} on {}: output {k} of {len} elements", isa.name());
+                    assert_eq!(first, None, "{name} on {}: output {k} of {len} elements", simd.isa().name());
                 }
             }
         }
@@ -58,10 +57,8 @@ fn a_pass_that_differs_in_one_step_is_not_taken_for_a_formula() {
         for (number, step) in pass.steps().iter().enumerate() {
             let mut steps = pass.steps().to_vec();
             steps[number] = match *step {
-                crate::ops::Step::Unary(_, x, to) => crate::ops::Step::Unary(crate::ops::Unary::Abs, x, to),
-                crate::ops::Step::Binary(_, a, b, to) => {
-                    crate::ops::Step::Binary(crate::ops::Binary::Maximum, a, b, to)
-                }
+                Step::Unary(_, x, to) => Step::Unary(Unary::Abs, x, to),
+                Step::Binary(_, a, b, to) => Step::Binary(Binary::Maximum, a, b, to),
             };
             let other = Pass::new(inputs, scalars, steps, pass.outputs().to_vec()).expect("still a pass");
             assert!(!is_known(&other), "{name} with another step {number}");
