@@ -19,7 +19,7 @@ use mnist_data::NamedSet;
 
 use crate::failure::Failure;
 
-pub(crate) use bench::{BenchCommand, EpochArgs, Forms, PeakArgs, StepArgs, SubjectArgs};
+pub(crate) use bench::{BenchCommand, EpochArgs, Forms, PeakArgs, RowsArgs, StepArgs, SubjectArgs};
 pub(crate) use callbacks::{CallbackArgs, Log};
 pub(crate) use graph::{Format, GraphArgs, GraphStage};
 pub(crate) use optimizer::{OptimizerArgs, OptimizerName};

@@ -99,6 +99,41 @@ fn a_step_is_measured_for_each_backend_and_form_and_its_operations_are_counted()
 }
 
 #[test]
+fn what_an_image_costs_is_measured_for_every_count_beyond_those_that_there_are_and_drawn() -> TestResult {
+    let dir = tempfile::tempdir()?;
+    let svg = dir.path().join("rows.svg").display().to_string();
+    let args = ["rows", "--counts", "130,20,60,20", "--threads", "2", "--svg", &svg];
+    let (printed, record) = measure(&[&args[..], &SMALL].concat())?;
+    assert_whole(&record, "rows");
+    let images: Vec<_> = series(&record).iter().filter_map(|one| one["images"].as_u64()).collect();
+    assert_eq!((images, names(&record)), (vec![20, 60, 130], vec!["simd sparse"; 3]));
+    assert_eq!(record["config"]["counts"], Value::from(vec![20, 60, 130]));
+    let done = |at: usize| series(&record)[at]["flops"]["done"].as_u64();
+    let dense = |n: u64| 2 * n * (2 * 784 * 8 + 3 * 8 * 10);
+    for (at, n) in [20, 60, 130].into_iter().enumerate() {
+        assert_eq!(series(&record)[at]["flops"]["dense_equivalent"], dense(n));
+    }
+    // 130 images are the 60 that there are twice, and ten of them once more: fewer pixels than those of 180.
+    let (sixty, most) = (done(1).ok_or("flops")?, done(2).ok_or("flops")?);
+    assert!(2 * sixty < most && most < 3 * sixty, "{record}");
+    for one in series(&record) {
+        let (cost, rate) = (&one["rates"]["nanoseconds_per_image"], &one["rates"]["images_per_second"]);
+        let product = cost.as_f64().zip(rate.as_f64()).map(|(cost, rate)| cost * rate);
+        // One is 10⁹ over the other: three roundings.
+        assert!(product.is_some_and(|product| (product - 1e9).abs() < 1e9 * 4.0 * f64::EPSILON), "{one}");
+    }
+    for text in ["ns per image", "of least", "1.000", "wrote "] {
+        assert!(printed.contains(text), "no {text:?} in {printed}");
+    }
+    let drawn = fs::read_to_string(&svg)?;
+    assert!(
+        drawn.starts_with("<svg") && drawn.contains("simd sparse") && drawn.contains("130 images"),
+        "{drawn}"
+    );
+    Ok(())
+}
+
+#[test]
 fn all_backends_and_forms_did_the_same_work_to_the_same_loss() -> TestResult {
     let more = ["--dtype", "f64", "--batch-size", "7", "--optimizer", "adam"];
     for benchmark in ["step", "epoch"] {
@@ -185,6 +220,8 @@ fn wrong_use_exits_with_2_and_says_what_is_expected() -> TestResult {
         (&["bench", "step", "--momentum", "0.5", "--optimizer", "adam"], "--momentum"),
         (&["bench", "epoch", "--exercise", "--batch-size", "50"], "--exercise"),
         (&["bench", "predict", "--rows", "10001"], "10000"),
+        (&["bench", "rows", "--rows", "60001"], "60000"),
+        (&["bench", "rows", "--counts", "10,0"], "--counts"),
         (&["bench", "predict", "--batch-size", "50"], "--batch-size"),
         (&["bench", "peak", "--threads", "0"], "--threads"),
         (&["bench", "gemm"], "gemm"),
@@ -198,9 +235,11 @@ fn wrong_use_exits_with_2_and_says_what_is_expected() -> TestResult {
 
 #[test]
 fn a_file_that_cannot_be_written_is_found_out_before_anything_is_measured() -> TestResult {
-    for benchmark in ["peak", "step", "epoch", "predict"] {
+    for benchmark in ["peak", "step", "rows", "epoch", "predict"] {
         let run = nn(&["bench", benchmark, "--json", "no-such-folder/figures.json"])?;
         assert_refused(&run, &["no-such-folder/figures.json"], benchmark);
     }
+    let run = nn(&["bench", "rows", "--svg", "no-such-folder/rows.svg"])?;
+    assert_refused(&run, &["no-such-folder/rows.svg"], "rows, drawn");
     Ok(())
 }

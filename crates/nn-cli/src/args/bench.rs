@@ -15,6 +15,8 @@ pub(crate) enum BenchCommand {
     Peak(PeakArgs),
     /// The training step: loss, accuracy and update of one batch
     Step(Box<StepArgs>),
+    /// What an image costs as steps grow: the same step with few images and with many, all at once
+    Rows(Box<RowsArgs>),
     /// An epoch: all updates of the training images, shuffled, with accuracy
     Epoch(Box<EpochArgs>),
     /// Predictions: all test images at once, and one at a time
@@ -38,6 +40,30 @@ pub(crate) struct StepArgs {
     /// Images per step, or full: all of them at once
     #[arg(long, value_name = "N|full", default_value = "full", value_parser = BatchRows::parse, help_heading = "Measurement")]
     pub(crate) batch_size: BatchRows,
+}
+
+/// Sparse bytes on our own kernels unless told otherwise: what takes a byte for a pixel has room for the greatest count.
+#[derive(Debug, Args)]
+#[command(
+    mut_arg("input", |input| input.default_value("sparse")),
+    mut_arg("backend", |backend| backend.default_value("simd").help("What computes, several with commas or repeated"))
+)]
+pub(crate) struct RowsArgs {
+    #[command(flatten)]
+    pub(crate) subjects: SubjectArgs,
+    /// Images in a step, several with commas; where the data have fewer they come again and again. All are in memory at
+    /// once, sparse at some 2 KB each
+    #[arg(
+        long,
+        value_name = "N,N,…",
+        value_delimiter = ',',
+        default_value = "1000,2000,5000,10000,30000,60000,120000,300000,1000000",
+        help_heading = "Measurement"
+    )]
+    pub(crate) counts: Vec<NonZeroUsize>,
+    /// Draw what an image costs over how many there are to FILE
+    #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

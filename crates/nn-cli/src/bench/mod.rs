@@ -5,6 +5,7 @@ mod epoch;
 mod flops;
 mod peak;
 mod predict;
+mod rows;
 mod series;
 mod setup;
 mod step;
@@ -31,6 +32,10 @@ pub(crate) fn run(command: BenchCommand, screen: &mut Screen) -> Result<(), Fail
         BenchCommand::Step(args) => match args.subjects.dtype {
             DType::F32 => step::run::<f32>(*args, screen),
             DType::F64 => step::run::<f64>(*args, screen),
+        },
+        BenchCommand::Rows(args) => match args.subjects.dtype {
+            DType::F32 => rows::run::<f32>(*args, screen),
+            DType::F64 => rows::run::<f64>(*args, screen),
         },
         BenchCommand::Epoch(args) => match args.subjects.dtype {
             DType::F32 => epoch::run::<f32>(*args, screen),

@@ -59,38 +59,50 @@ struct Record<'a> {
     peak: &'a Peak,
     config: Map<String, Value>,
     counted: &'static str,
-    series: Vec<Series>,
+    series: &'a [Series],
     left_out: &'a [LeftOut],
 }
 
 /// What came of one subject.
 #[derive(Debug, Serialize)]
-struct Series {
-    name: String,
+pub(super) struct Series {
+    pub(super) name: String,
     what: String,
     input: Form,
     #[serde(flatten)]
     engine: Engine,
-    images: usize,
-    seconds: Seconds,
+    pub(super) images: usize,
+    pub(super) seconds: Seconds,
     flops: Flops,
-    rates: Rates,
+    pub(super) rates: Rates,
     loss: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
-struct Rates {
+pub(super) struct Rates {
     of: Basis,
     images_per_second: f64,
-    gflops: f64,
+    /// What one of many images takes: 10⁹ / `images_per_second`.
+    pub(super) nanoseconds_per_image: f64,
+    pub(super) gflops: f64,
     dense_equivalent_gflops: f64,
     /// Of the operations that were done, on as many threads as computed.
-    share_of_peak: f64,
+    pub(super) share_of_peak: f64,
 }
 
 impl Bench<'_> {
-    /// Measures, prints, and writes what `--json` asked for.
+    /// Measures, prints tables, and writes what `--json` asked for.
     pub(super) fn run(self, left_out: &[LeftOut], screen: &mut Screen) -> Result<(), Failure> {
+        self.run_with(tables, left_out, screen).map(drop)
+    }
+
+    /// The same with tables of another kind; gives back what is in them.
+    pub(super) fn run_with(
+        self,
+        tables: impl FnOnce(&[Series], Style) -> String,
+        left_out: &[LeftOut],
+        screen: &mut Screen,
+    ) -> Result<Vec<Series>, Failure> {
         let meter = Meter::new(self.threads);
         let heading = |name: &str| screen.style.bold(&format!("{name:8}"));
         let (peak, again) = (heading("peak"), heading("again"));
@@ -118,12 +130,12 @@ impl Bench<'_> {
                 peak: &peak,
                 config: self.config,
                 counted: COUNTED,
-                series,
+                series: &series,
                 left_out,
             };
             write_json(path, &record)?;
         }
-        Ok(())
+        Ok(series)
     }
 }
 
@@ -153,6 +165,7 @@ impl Rates {
         Self {
             of: basis,
             images_per_second: images as f64 / time,
+            nanoseconds_per_image: time / images as f64 * 1e9,
             gflops: gflops(flops.done),
             dense_equivalent_gflops: gflops(flops.dense_equivalent),
             share_of_peak: gflops(flops.done) / peak,
@@ -193,8 +206,13 @@ fn tables(series: &[Series], style: Style) -> String {
         text += &table.text();
         text.push('\n');
     }
+    text + &counted(style)
+}
+
+/// What below all tables says how to read them.
+pub(super) fn counted(style: Style) -> String {
     let counted = if style.unicode { COUNTED.to_owned() } else { COUNTED.replace('·', "*") };
-    text + &counted + "\nrates: those of the shortest time; the peak is the better one of its two readings\n"
+    counted + "\nrates: those of the shortest time; the peak is the better one of its two readings\n"
 }
 
 /// Operations in millions.
@@ -204,7 +222,7 @@ fn mega(flops: u64) -> String {
 }
 
 /// A time with four digits that count.
-fn duration(seconds: f64, style: Style) -> String {
+pub(super) fn duration(seconds: f64, style: Style) -> String {
     let (value, unit) = match seconds {
         s if s >= 1.0 => (s, "s"),
         s if s >= 1e-3 => (s * 1e3, "ms"),
@@ -231,6 +249,8 @@ mod tests {
         let rates = Rates::new(600, flops, &seconds, Basis::Min, 40.0);
         assert_eq!((rates.gflops, rates.dense_equivalent_gflops), (20.0, 100.0));
         assert_eq!((rates.share_of_peak, rates.images_per_second), (0.5, 1200.0));
+        // Half a second for 600: 833 µs each.
+        assert_eq!(rates.nanoseconds_per_image.round(), 833_333.0);
         assert_eq!(Rates::new(600, flops, &seconds, Basis::Mean, 40.0).gflops, 10.0);
     }
 

@@ -97,6 +97,11 @@ impl<T: Scalar> Setup<T> {
 
     /// The first `--rows` images of a part, in each form that was asked for.
     pub(super) fn images<'a>(&self, split: &'a Split) -> Result<Vec<Images<'a, T>>, Failure> {
+        self.in_forms(split, self.rows_of(split)?)
+    }
+
+    /// How many images of a part are used: `--rows`, or all.
+    pub(super) fn rows_of(&self, split: &Split) -> Result<usize, Failure> {
         let rows = self.args.rows.unwrap_or(split.len());
         if rows > split.len() {
             return Err(Failure::usage(format_args!(
@@ -104,7 +109,7 @@ impl<T: Scalar> Setup<T> {
                 split.len()
             )));
         }
-        self.in_forms(split, rows)
+        Ok(rows)
     }
 
     /// All images of a part, in each form that was asked for.
@@ -112,7 +117,8 @@ impl<T: Scalar> Setup<T> {
         self.in_forms(split, split.len())
     }
 
-    fn in_forms<'a>(&self, split: &'a Split, rows: usize) -> Result<Vec<Images<'a, T>>, Failure> {
+    /// The first `rows` images of a part, in each form that was asked for.
+    pub(super) fn in_forms<'a>(&self, split: &'a Split, rows: usize) -> Result<Vec<Images<'a, T>>, Failure> {
         let forms = self.args.forms.iter();
         forms
             .map(|&form| {

@@ -54,7 +54,10 @@ pub(super) fn run<T: Scalar>(args: StepArgs, screen: &mut Screen) -> Result<(), 
 }
 
 /// One step with each batch; the time is their mean, so that steps of microseconds are timed as well as long ones.
-fn steps_of<'a, T: Scalar>(mut network: Network<T>, batches: Vec<(InputRef<'a, T>, &'a [i32])>) -> Take<'a> {
+pub(super) fn steps_of<'a, T: Scalar>(
+    mut network: Network<T>,
+    batches: Vec<(InputRef<'a, T>, &'a [i32])>,
+) -> Take<'a> {
     Box::new(move |seconds| {
         let (loss, time) = timed(|| {
             batches.iter().try_fold(0.0, |_, (x, labels)| Ok(network.train_on_batch(*x, labels)?.loss()))

@@ -27,7 +27,7 @@ impl Axis {
     }
 
     /// Like [`around`](Self::around), or by powers of ten where all values are positive and their range asks for it.
-    pub(crate) fn around_losses(low: f64, high: f64, count: usize) -> Self {
+    pub(crate) fn linear_or_by_ratio(low: f64, high: f64, count: usize) -> Self {
         if low > 0.0 && high / low >= LOGARITHMIC_FROM {
             Self::logarithmic(low, high)
         } else {
@@ -159,14 +159,17 @@ mod tests {
 
     #[test]
     fn losses_over_decades_are_marked_by_ratios_and_others_are_not() {
-        let axis = Axis::around_losses(0.003, 2.3, 5);
-        assert!(axis.is_logarithmic() && !Axis::around_losses(0.1, 2.3, 5).is_logarithmic());
+        let axis = Axis::linear_or_by_ratio(0.003, 2.3, 5);
+        assert!(axis.is_logarithmic() && !Axis::linear_or_by_ratio(0.1, 2.3, 5).is_logarithmic());
         assert_eq!(labels(&axis), ["0.01", "0.1", "1"]);
-        assert_eq!(labels(&Axis::around_losses(0.02, 1.0, 5)), ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]);
+        assert_eq!(
+            labels(&Axis::linear_or_by_ratio(0.02, 1.0, 5)),
+            ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]
+        );
         assert!((axis.place(0.1) - axis.place(0.01) - (axis.place(1.0) - axis.place(0.1))).abs() < 1e-12);
-        let wide = Axis::around_losses(1e-9, 1e3, 5);
+        let wide = Axis::linear_or_by_ratio(1e-9, 1e3, 5);
         assert!(wide.ticks().len() <= 9 && wide.ticks().len() >= 3, "{wide:?}");
         assert!(labels(&wide).contains(&"1e-7".to_owned()), "{:?}", labels(&wide));
-        assert!(!Axis::around_losses(0.0, 9.0, 5).is_logarithmic(), "there is no logarithm of 0");
+        assert!(!Axis::linear_or_by_ratio(0.0, 9.0, 5).is_logarithmic(), "there is no logarithm of 0");
     }
 }

@@ -2,6 +2,7 @@
 
 use nn_train::History;
 
+use super::area::{Area, HEIGHT, TEXT, TICKS, TITLE, WIDTH};
 use super::axis::Axis;
 use super::paint::{Paint, SERIES};
 use super::scene::{Anchor, Dash, Scene, Shape, Text, fitted, room_for};
@@ -63,7 +64,7 @@ impl Figure {
         let up = match self {
             _ if low > high => None,
             Self::Accuracy => Some(Axis::around(low, high, TICKS)),
-            Self::Loss => Some(Axis::around_losses(low, high, TICKS)),
+            Self::Loss => Some(Axis::linear_or_by_ratio(low, high, TICKS)),
         };
         Some((Axis::epochs(epochs), up))
     }
@@ -73,16 +74,8 @@ impl Figure {
 pub(crate) const PARTS: [(&str, &str, Dash); 3] =
     [("", "training", Dash::Solid), ("val_", "validation", Dash::Dashed), ("test_", "test", Dash::Dotted)];
 
-/// A panel's size: two beside each other fill a page of 1,000 pixels, and one scaled down to a phone's 360 keeps its
-/// text above 9 pixels.
-const WIDTH: f64 = 480.0;
-const HEIGHT: f64 = 300.0;
 /// Between panels, and around everything.
 const GAP: f64 = 16.0;
-const TEXT: f64 = 13.0;
-const TITLE: f64 = 15.0;
-/// Some so many numbers along an axis of values.
-const TICKS: usize = 5;
 /// Up to so many epochs, each has its dot, which says its figures where there is a pointer.
 const DOTTED_UP_TO: usize = 60;
 
@@ -176,82 +169,34 @@ fn plot(runs: &[Curve<'_>], figure: Figure) -> Option<Scene> {
         return Some(scene);
     };
     let area = Area::new(across, up);
-    area.draw(&mut scene);
+    area.draw(&mut scene, "epoch");
     for line in &lines {
-        area.line(&mut scene, line);
+        draw_line(&area, &mut scene, line);
     }
     scene.description = described(&lines, figure);
     Some(scene)
 }
 
-/// The rectangle between the axes.
-struct Area {
-    across: Axis,
-    up: Axis,
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-}
-
-impl Area {
-    fn new(across: Axis, up: Axis) -> Self {
-        let labels = up.ticks().iter().map(|&t| room_for(&up.label(t), TEXT)).fold(0.0, f64::max);
-        let end = across.ticks().last().map_or(0.0, |&t| room_for(&across.label(t), TEXT) / 2.0);
-        Self {
-            left: labels + 10.0,
-            right: WIDTH - end.max(6.0),
-            top: TITLE + 16.0,
-            bottom: HEIGHT - 2.0 * TEXT - 16.0,
-            across,
-            up,
+/// A value that is not finite breaks the line.
+fn draw_line(area: &Area, scene: &mut Scene, line: &Line<'_>) {
+    let measured: Vec<(usize, f64)> = line.values.iter().enumerate().map(|(i, &v)| (i + 1, v)).collect();
+    for whole in measured.split(|(_, value)| !value.is_finite()).filter(|part| !part.is_empty()) {
+        let points: Vec<(f64, f64)> =
+            whole.iter().map(|&(e, v)| area.at(e as f64, line.figure.shown(v))).collect();
+        if points.len() > 1 {
+            scene.shapes.push(Shape::Line {
+                points: points.clone(),
+                width: 2.0,
+                paint: line.paint,
+                dash: line.dash,
+            });
         }
-    }
-
-    fn at(&self, epoch: f64, value: f64) -> (f64, f64) {
-        let x = self.left + self.across.place(epoch) * (self.right - self.left);
-        (x, self.bottom + self.up.place(value) * (self.top - self.bottom))
-    }
-
-    fn draw(&self, scene: &mut Scene) {
-        for &tick in self.up.ticks() {
-            let (_, y) = self.at(1.0, tick);
-            scene.line((self.left, y), (self.right, y), 1.0, Paint::Grid);
-            let label = Text::new(self.left - 8.0, y + 0.35 * TEXT, TEXT, self.up.label(tick));
-            scene.text(label.paint(Paint::Muted).anchor(Anchor::End));
+        if line.values.len() > DOTTED_UP_TO && points.len() > 1 {
+            continue;
         }
-        scene.line((self.left, self.bottom), (self.right, self.bottom), 1.0, Paint::Muted);
-        for &tick in self.across.ticks() {
-            let (x, _) = self.at(tick, 1.0);
-            scene.line((x, self.bottom), (x, self.bottom + 5.0), 1.0, Paint::Muted);
-            let label = Text::new(x, self.bottom + 7.0 + TEXT, TEXT, self.across.label(tick));
-            scene.text(label.paint(Paint::Muted).anchor(Anchor::Middle));
-        }
-        let middle = (self.left + self.right) / 2.0;
-        scene.text(Text::new(middle, HEIGHT - 4.0, TEXT, "epoch").paint(Paint::Muted).anchor(Anchor::Middle));
-    }
-
-    /// A value that is not finite breaks the line.
-    fn line(&self, scene: &mut Scene, line: &Line<'_>) {
-        let measured: Vec<(usize, f64)> = line.values.iter().enumerate().map(|(i, &v)| (i + 1, v)).collect();
-        for whole in measured.split(|(_, value)| !value.is_finite()).filter(|part| !part.is_empty()) {
-            let points: Vec<(f64, f64)> =
-                whole.iter().map(|&(e, v)| self.at(e as f64, line.figure.shown(v))).collect();
-            if points.len() > 1 {
-                scene.shapes.push(Shape::Line {
-                    points: points.clone(),
-                    width: 2.0,
-                    paint: line.paint,
-                    dash: line.dash,
-                });
-            }
-            if line.values.len() > DOTTED_UP_TO && points.len() > 1 {
-                continue;
-            }
-            for (&(epoch, value), (x, y)) in whole.iter().zip(points) {
-                let hint = format!("{}, epoch {epoch}, {}: {}", line.run, line.part, line.written(value));
-                scene.shapes.push(Shape::Dot { x, y, radius: 3.0, paint: line.paint, hint: Some(hint) });
-            }
+        for (&(epoch, value), (x, y)) in whole.iter().zip(points) {
+            let hint = format!("{}, epoch {epoch}, {}: {}", line.run, line.part, line.written(value));
+            scene.shapes.push(Shape::Dot { x, y, radius: 3.0, paint: line.paint, hint: Some(hint) });
         }
     }
 }
