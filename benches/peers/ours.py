@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from form import batch_size
-from problem import FULL_BATCH_LR, MINI_BATCH_LR
+from problem import CHECKED_STEPS, FULL_BATCH_LR, MINI_BATCH_LR
 
 FORMS = ["dense", "sparse"]
 
@@ -37,7 +37,7 @@ class Ours:
         return json.loads(record.read_text())
 
     def round(self, task: str, optimizer: str) -> dict[str, dict]:
-        """Form → seconds and loss, of one time after one that doesn't count."""
+        """Form → seconds and loss, of one time after those that don't count."""
         batch = batch_size(task)
         rows = ["--rows", str(self.rows)]
         match task:
@@ -50,6 +50,9 @@ class Ours:
             case _:
                 arguments = ["epoch", "--batch-size", str(batch), *learning(optimizer), *rows]
         record = self.call("bench", *arguments, "--repeat", "1")
+        steps = record["config"]["warm_up_rounds"] + 1
+        if steps != CHECKED_STEPS:
+            raise SystemExit(f"nn measures step {steps}, the reference ends with {CHECKED_STEPS}: set CHECKED_STEPS")
         peak = record["peak"]
         self.peaks += [peak[when]["all_threads"]["f32"] for when in ("before", "after")]
         series = record["series"]
@@ -65,7 +68,7 @@ class Ours:
         mini-batches, whose order is the program's own, from an epoch of `nn train` in the order of the file."""
         batch = batch_size(task)
         if task in ("step", "exercise"):
-            return {"second_loss": seen_loss}
+            return {"last_loss": seen_loss}
         if not batch:
             return None
         record = self.call(

@@ -11,7 +11,7 @@ import numpy as np
 PIXELS, HIDDEN, CLASSES = 784, 512, 10
 # The full-batch runs' learning rate is the exercise's, the mini-batches' is Keras' own for SGD.
 FULL_BATCH_LR, MINI_BATCH_LR = 0.5, 0.01
-# Steps of a full-batch run whose losses are compared: nn's measurement is its second, one more is to be sure.
+# Steps of a full-batch run whose losses are compared: nn warms up for two, and its measurement is the third.
 CHECKED_STEPS = 3
 # The SHA-256 of the unpacked files of MNIST.
 FILES = {
