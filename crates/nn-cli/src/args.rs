@@ -19,7 +19,10 @@ use mnist_data::NamedSet;
 
 use crate::failure::Failure;
 
-pub(crate) use bench::{BenchCommand, EpochArgs, Forms, PeakArgs, RowsArgs, StepArgs, SubjectArgs};
+pub(crate) use bench::{
+    BenchCommand, EpochArgs, Forms, GemmArgs, GridArgs, GridInput, PeakArgs, RowsArgs, StepArgs, SubjectArgs,
+    VersusArgs,
+};
 pub(crate) use callbacks::{CallbackArgs, Log};
 pub(crate) use graph::{Format, GraphArgs, GraphStage};
 pub(crate) use optimizer::{OptimizerArgs, OptimizerName};

@@ -224,7 +224,12 @@ fn wrong_use_exits_with_2_and_says_what_is_expected() -> TestResult {
         (&["bench", "rows", "--counts", "10,0"], "--counts"),
         (&["bench", "predict", "--batch-size", "50"], "--batch-size"),
         (&["bench", "peak", "--threads", "0"], "--threads"),
-        (&["bench", "gemm"], "gemm"),
+        (&["bench", "gem"], "gem"),
+        (&["bench", "grid", "--rows", "60", "--batch", "61"], "no more than the 60 images"),
+        (&["bench", "grid", "--rows", "60001"], "60000"),
+        (&["bench", "grid", "--input", "cifar"], "possible values"),
+        (&["bench", "grid", "--seconds", "0"], "--seconds"),
+        (&["bench", "gemm", "--hidden", "0"], "--hidden"),
     ] {
         let run = nn(args)?;
         assert_eq!((run.status, run.stdout.as_str()), (Some(2), ""), "{args:?}: {run:?}");
@@ -233,9 +238,78 @@ fn wrong_use_exits_with_2_and_says_what_is_expected() -> TestResult {
     Ok(())
 }
 
+/// Whether there is a BLAS to measure beside; without one, `grid` and `gemm` have nothing to do and say so.
+fn blas_is_there() -> Result<bool, Box<dyn std::error::Error>> {
+    let run = nn(&["bench", "gemm", "--rows", "1", "--hidden", "8", "--repeat", "1", "--threads", "1"])?;
+    if run.status != Some(0) {
+        assert_refused(&run, &["blas"], "a machine without a BLAS");
+    }
+    Ok(run.status == Some(0))
+}
+
+#[test]
+fn a_grid_has_a_ratio_for_each_cell_and_says_which_way_of_the_library_was_the_best() -> TestResult {
+    if !blas_is_there()? {
+        return Ok(());
+    }
+    let sizes =
+        ["--rows", "60", "--hidden", "8,128", "--batch", "1,60", "--seconds", "0.001", "--threads", "2"];
+    let (printed, record) = measure(&[&["grid"][..], &sizes].concat())?;
+    assert_eq!(record["benchmark"], "grid");
+    let cells = record["cells"].as_array().ok_or("no cells")?;
+    // Two kinds of data, two depths, two widths, two batches.
+    assert_eq!(cells.len(), 16, "{record}");
+    for cell in cells {
+        assert_positive(&cell["ratio"], "ratio");
+        let series = cell["series"].as_array().ok_or("no series")?;
+        let simd = if cell["input"] == "mnist" { "simd, sparse" } else { "simd" };
+        assert_eq!(series[0]["name"], simd, "{cell}");
+        let best =
+            series.iter().find(|one| one["name"] == cell["best_blas"]).ok_or("the best was measured")?;
+        let ratio = series[0]["seconds"]["min"].as_f64().zip(best["seconds"]["min"].as_f64());
+        assert_eq!(ratio.map(|(simd, blas)| simd / blas), cell["ratio"].as_f64(), "{cell}");
+        for other in &series[1..] {
+            let mins = other["seconds"]["min"].as_f64().zip(best["seconds"]["min"].as_f64());
+            assert!(mins.is_some_and(|(other, best)| best <= other), "{cell}");
+        }
+    }
+    for text in ["| random, 2 hidden | batch 1 | batch 60 |", "| mnist | 128, 128 | 60 |", "in bold"] {
+        assert!(printed.contains(text), "no {text:?} in {printed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn each_product_of_a_step_is_measured_in_shards_and_at_once() -> TestResult {
+    if !blas_is_there()? {
+        return Ok(());
+    }
+    let sizes = ["--rows", "300", "--hidden", "128,16", "--repeat", "1", "--threads", "2"];
+    let (printed, record) = measure(&[&["gemm"][..], &sizes].concat())?;
+    assert_eq!(record["benchmark"], "gemm");
+    let products = record["products"].as_array().ok_or("no products")?;
+    // Two of the first layer, three of each other.
+    assert_eq!(products.len(), 8, "{record}");
+    for product in products {
+        let times = ["rows", "inputs", "units"].map(|size| product[size].as_u64().unwrap_or(0));
+        assert_eq!(product["flops"].as_u64(), Some(2 * times.iter().product::<u64>()), "{product}");
+        let series = product["series"].as_array().ok_or("no series")?;
+        assert_eq!(series.len(), 3, "{product}");
+        for one in series {
+            assert_positive(&one["seconds"]["min"], "min");
+            assert_positive(&one["gflops"], "gflops");
+            assert_positive(&one["share_of_peak"], "share_of_peak");
+        }
+    }
+    for text in ["dY·Wᵀ: [300, 10]·[16, 10]ᵀ", "blas, all at once", "of peak"] {
+        assert!(printed.contains(text), "no {text:?} in {printed}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_file_that_cannot_be_written_is_found_out_before_anything_is_measured() -> TestResult {
-    for benchmark in ["peak", "step", "rows", "epoch", "predict"] {
+    for benchmark in ["peak", "step", "rows", "epoch", "predict", "grid", "gemm"] {
         let run = nn(&["bench", benchmark, "--json", "no-such-folder/figures.json"])?;
         assert_refused(&run, &["no-such-folder/figures.json"], benchmark);
     }

@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand, ValueEnum};
 use nn_core::backend::BackendKind;
 
+use super::numbers::positive;
 use super::{BatchRows, DATA_HELP, DType, DataSource, NetworkArgs};
 
 #[derive(Debug, Subcommand)]
@@ -21,6 +22,10 @@ pub(crate) enum BenchCommand {
     Epoch(Box<EpochArgs>),
     /// Predictions: all test images at once, and one at a time
     Predict(Box<SubjectArgs>),
+    /// A training step with simd beside the best of a BLAS library, over widths, batches, data and depths
+    Grid(GridArgs),
+    /// The matrix products of a training step, one by one, with simd and with a BLAS library
+    Gemm(GemmArgs),
 }
 
 #[derive(Debug, Args)]
@@ -130,4 +135,94 @@ pub(crate) enum Forms {
     Sparse,
     /// Both, one after the other
     Both,
+}
+
+/// What simd is measured beside.
+#[derive(Debug, Args)]
+pub(crate) struct VersusArgs {
+    /// The BLAS library, by name (openblas, blis, mkl, …) or path [default: the linked one, else the first that is found]
+    #[arg(long, value_name = "NAME|PATH", help_heading = "Computation")]
+    pub(crate) blas: Option<String>,
+    /// How many threads compute; with several, the library is measured under the executor's threads and with its own
+    /// [default: one per processor that this process may use]
+    #[arg(long, value_name = "N", help_heading = "Computation")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Write all figures, the peak and the environment to FILE
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GridArgs {
+    #[command(flatten)]
+    pub(crate) versus: VersusArgs,
+
+    /// Units of the hidden layers
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        default_value = "16,64,128,512,2048,4096",
+        help_heading = "Grid"
+    )]
+    pub(crate) hidden: Vec<NonZeroUsize>,
+    /// How many hidden layers, of as many units each
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "1,2", help_heading = "Grid")]
+    pub(crate) layers: Vec<NonZeroUsize>,
+    /// Images per step
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        default_value = "1,8,50,256,4096,60000",
+        help_heading = "Grid"
+    )]
+    pub(crate) batch: Vec<NonZeroUsize>,
+    /// The images
+    #[arg(
+        long,
+        value_enum,
+        value_name = "NAME,…",
+        value_delimiter = ',',
+        default_value = "random,mnist",
+        help_heading = "Grid"
+    )]
+    pub(crate) input: Vec<GridInput>,
+
+    #[arg(long, default_value = "bundled", value_name = "bundled|DIR", help_heading = "Data", help = DATA_HELP)]
+    pub(crate) data: DataSource,
+    /// Images of each kind, which the steps go through [default: as many as the data have to train on]
+    #[arg(long, value_name = "N", help_heading = "Data")]
+    pub(crate) rows: Option<NonZeroUsize>,
+
+    /// How long a cell of the grid is measured, after the first steps, as far as single steps allow
+    #[arg(long, value_name = "S", default_value = "1", value_parser = positive, help_heading = "Measurement")]
+    pub(crate) seconds: f64,
+}
+
+/// Images of the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum GridInput {
+    /// Numbers from 0 to 1, all of them drawn: dense
+    Random,
+    /// The data set, for simd in the form that it prefers, for BLAS in both
+    Mnist,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GemmArgs {
+    #[command(flatten)]
+    pub(crate) versus: VersusArgs,
+
+    /// Units of the hidden layers, in order
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "512", help_heading = "Network")]
+    pub(crate) hidden: Vec<NonZeroUsize>,
+
+    /// Rows of the batch
+    #[arg(long, value_name = "N", default_value = "60000", help_heading = "Measurement")]
+    pub(crate) rows: NonZeroUsize,
+    /// How often each is measured, in turns, after two rounds that are not counted
+    #[arg(long, value_name = "N", default_value = "5", help_heading = "Measurement")]
+    pub(crate) repeat: NonZeroUsize,
 }

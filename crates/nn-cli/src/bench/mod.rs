@@ -3,6 +3,8 @@
 mod candidates;
 mod epoch;
 mod flops;
+mod gemm;
+mod grid;
 mod peak;
 mod predict;
 mod rows;
@@ -10,6 +12,7 @@ mod series;
 mod setup;
 mod step;
 mod timing;
+mod versus;
 
 use std::num::NonZeroUsize;
 
@@ -45,6 +48,8 @@ pub(crate) fn run(command: BenchCommand, screen: &mut Screen) -> Result<(), Fail
             DType::F32 => predict::run::<f32>(*args, screen),
             DType::F64 => predict::run::<f64>(*args, screen),
         },
+        BenchCommand::Grid(args) => grid::run(&args, screen),
+        BenchCommand::Gemm(args) => gemm::run(&args, screen),
     }
 }
 

@@ -58,7 +58,8 @@ pub(super) struct Seconds {
 }
 
 impl Seconds {
-    fn of(mut taken: Vec<f64>) -> Self {
+    /// Of times that were taken.
+    pub(super) fn of(mut taken: Vec<f64>) -> Self {
         taken.sort_by(f64::total_cmp);
         let count = taken.len();
         // The smallest time that at least this share of all times does not exceed.
