@@ -10,6 +10,7 @@ use super::outputs::Outputs;
 use super::plan::{Plan, With};
 use super::pool::Pool;
 use super::value::{Feed, Tensor, Variable};
+use super::wide::shard_rows;
 use crate::backend::{Backend, Description};
 use crate::graph::{DType, Graph, Node, Op, Symbol, VarId};
 use crate::{Error, Result, Scalar};
@@ -329,7 +330,9 @@ impl<T: Scalar> Session<T> {
         }
         let fed: Vec<Node> = feeds.iter().map(|(node, _)| *node).collect();
         let rows = |symbol| axes.iter().find(|(s, _)| *s == symbol).map(|(_, rows)| *rows);
-        let (block, shard_rows) = (self.backend.block_columns(), self.backend.shard_rows());
+        let most_rows = axes.iter().map(|(_, rows)| *rows).max().unwrap_or(0);
+        let block = self.backend.block_columns();
+        let shard_rows = shard_rows(most_rows, self.backend.shard_rows());
         let program = lower(&self.graph, fetches, &fed, &rows, block, shard_rows)?;
         let plan = Plan::new(program, axes, shard_rows);
         self.plans.push((Key { fetches: fetches.to_vec(), feeds: fed, axes: axes.to_vec() }, plan));

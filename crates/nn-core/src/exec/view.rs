@@ -10,6 +10,7 @@ use super::analysis::Analysis;
 use super::lower::written;
 use super::plan::lanes;
 use super::session::Session;
+use super::wide::shard_rows;
 use crate::graph::{DType, Graph, Node, Op, Shape, VarId};
 use crate::{Error, Result, Scalar};
 
@@ -170,6 +171,6 @@ impl<T: Scalar> Session<T> {
     /// # Errors
     /// If a fetch is not a node of the session's graph, or an operation has no kernel at its place.
     pub fn explain(&self, fetches: &[Node], rows: usize) -> Result<Explained> {
-        explain(self.graph(), fetches, rows, self.backend().shard_rows())
+        explain(self.graph(), fetches, rows, shard_rows(rows, self.backend().shard_rows()))
     }
 }

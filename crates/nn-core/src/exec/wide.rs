@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::elementwise::FEW;
 use super::plan::{Buffers, Lane, With};
 use super::pool::{Pool, Worker};
-use super::program::{Instr, Kernel, Operand, Place, Stage};
+use super::program::{Instr, Kernel, Place, Stage};
 use super::run::{execute, view};
 use super::store::{ShardStore, Store, Taken};
 use super::value::{Feed, Variable};
@@ -25,8 +25,22 @@ use crate::ops::Sum;
 /// the other threads begin and end.
 const MIN_WORK: usize = 128 * 1024;
 
+/// Rows that a part has at least. Kernels may compute a few rows in another way than many, with sums in another order, and
+/// how many threads there are must not decide in which.
+const MIN_ROWS: usize = 8;
+
+/// Rows of dW that a part has at least, for the same reason: as many inputs are never few.
+const MIN_INPUTS: usize = 64;
+
 /// Rows from which on it pays to prepare them together: fewer take each thread less time than a fork and a join.
 const MIN_PREPARED: usize = 8;
+
+/// Rows of a shard, of which kernels would like to get `preferred`, for a batch of `rows`: up to half as many more stay together. A
+/// second shard of a few rows would read and write all the weights again for them, and keep descent on the weights from going
+/// straight into them. It follows from the number of rows alone, and so do the sums.
+pub(super) fn shard_rows(rows: usize, preferred: usize) -> usize {
+    if rows <= preferred + preferred / 2 { rows.max(preferred) } else { preferred }
+}
 
 /// A part of a matrix that is written, and where it begins in the whole.
 struct Part<'a, T> {
@@ -56,9 +70,9 @@ fn cut_columns<T>(matrix: MatMut<'_, T>, parts: usize) -> Parts<'_, T> {
     cut
 }
 
-/// Cuts a plain matrix into parts of rows, whose numbers are multiples of `unit`.
+/// Cuts a plain matrix into parts of rows, whose numbers are multiples of `unit`, but for the last, which has what is left, too.
 fn cut_rows<T>(matrix: MatMut<'_, T>, parts: usize, unit: usize) -> Parts<'_, T> {
-    let units = matrix.rows().div_ceil(unit.max(1));
+    let units = matrix.rows() / unit.max(1);
     let parts = parts.min(units).max(1);
     let mut cut = Parts::new();
     let (mut rest, mut first) = (matrix, 0);
@@ -153,7 +167,10 @@ impl<T: Scalar> Wide<'_, T> {
             _ => None,
         };
         let (feed, InputRef::SparseBytes(rows)) = stage.per_shard.iter().find_map(fed)? else { return None };
-        if rows.is_kept() {
+        // What a product makes for itself alone is less where it is narrow: it runs on one thread, and need not be in the same form.
+        let reads = |instr: &&Instr| instr.ins.first().is_some_and(|x| x.place == Place::Feed(feed));
+        let widest = stage.per_shard.iter().filter(reads).map(|instr| instr.outs[0].cols).max();
+        if rows.is_kept() || widest.is_some_and(|cols| cols < self.block_cols) {
             return None;
         }
         let backward = stage.per_shard.iter().any(|instr| {
@@ -193,26 +210,26 @@ impl<T: Scalar> Pool<T> {
         let (x, delta, backend) = (&instr.ins[0], store.matrix(&instr.ins[1]), store.shared.backend);
         let parts = self.parts(store.rows() * dw.rows() * dw.cols());
         let by_columns = !dw.is_plain();
-        let mut parts = if by_columns {
-            cut_columns(dw, parts)
-        } else if is_fed(x) {
-            cut_rows(dw, 1, 1)
-        } else {
-            let block = store.matrix(x).block_cols();
-            let unit = if block < dw.rows() { block } else { 1 };
-            cut_rows(dw, parts, unit)
+        // Numbers that lie in one matrix can be cut by their columns, which are rows of dW.
+        let x = match store.input(x) {
+            InputRef::Dense(rows) => rows.view().ok_or(InputRef::Dense(rows)),
+            other => Err(other),
+        };
+        let mut parts = match &x {
+            _ if by_columns => cut_columns(dw, parts),
+            Ok(x) if x.block_cols() < dw.rows() => cut_rows(dw, parts, x.block_cols()),
+            Ok(_) => cut_rows(dw, parts, MIN_INPUTS),
+            Err(_) => cut_rows(dw, 1, 1),
         };
         self.for_each(&mut parts, &|part, worker| {
             let (first, dw) = (part.first, part.matrix.reborrow());
-            if by_columns {
-                let delta = delta.columns(first, dw.cols());
-                backend.accumulate_weights(alpha, store.input(x), delta, sum, dw, &mut worker.scratch);
-            } else if is_fed(x) {
-                backend.accumulate_weights(alpha, store.input(x), delta, sum, dw, &mut worker.scratch);
-            } else {
-                let x = InputRef::dense(store.matrix(x).columns(first, dw.rows()));
-                backend.accumulate_weights(alpha, x, delta, sum, dw, &mut worker.scratch);
-            }
+            let delta = if by_columns { delta.columns(first, dw.cols()) } else { delta };
+            let x = match x {
+                Ok(x) if !by_columns => InputRef::dense(x.columns(first, dw.rows())),
+                Ok(x) => InputRef::dense(x),
+                Err(x) => x,
+            };
+            backend.accumulate_weights(alpha, x, delta, sum, dw, &mut worker.scratch);
         });
     }
 
@@ -241,7 +258,8 @@ impl<T: Scalar> Pool<T> {
                 let in_pairs = matches!(store_ref.input(&ins[0]), InputRef::SparseBytes(_));
                 let work = to.rows() * w.rows() * w.cols();
                 let parts = if in_pairs && !by_columns { 1 } else { self.parts(work) };
-                let mut parts = if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, 1) };
+                let mut parts =
+                    if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, MIN_ROWS) };
                 self.for_each(&mut parts, &|part, worker| {
                     let (first, y) = (part.first, part.matrix.reborrow());
                     let x = store_ref.input(&ins[0]);
@@ -258,7 +276,8 @@ impl<T: Scalar> Pool<T> {
                     (store_ref.matrix(&ins[0]), store_ref.matrix(&ins[1]), store_ref.matrix(&ins[2]));
                 let parts = self.parts(to.rows() * w.rows() * w.cols());
                 let by_columns = !to.is_plain();
-                let mut parts = if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, 1) };
+                let mut parts =
+                    if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, MIN_ROWS) };
                 self.for_each(&mut parts, &|part, worker| {
                     let (first, delta) = (part.first, part.matrix.reborrow());
                     if by_columns {
@@ -280,7 +299,30 @@ impl<T: Scalar> Pool<T> {
     }
 }
 
-/// Whether an operand is rows of a data set, in whichever form.
-fn is_fed(operand: &Operand) -> bool {
-    matches!(operand.place, Place::Feed(_))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_is_a_little_larger_than_a_shard_is_one_shard() {
+        let found = [1, 252, 253, 256, 378, 379, 60_000].map(|rows| shard_rows(rows, 252));
+        assert_eq!(found, [252, 252, 253, 256, 378, 252, 252]);
+    }
+
+    #[test]
+    fn parts_of_rows_are_never_fewer_than_the_least_unless_they_are_all() {
+        for rows in 0..40 {
+            for parts in 1..5 {
+                let mut elements = vec![0.0; rows * 3];
+                let Ok(matrix) = MatMut::new(&mut elements, rows, 3) else { panic!("{rows} rows") };
+                let cut = cut_rows(matrix, parts, MIN_ROWS);
+                let found: Vec<_> = cut.iter().map(|part| (part.first, part.matrix.rows())).collect();
+                assert!(found.len() == 1 || found.iter().all(|part| part.1 >= MIN_ROWS), "{found:?}");
+                let end = found
+                    .iter()
+                    .fold(0, |end, &(first, rows)| if first == end { end + rows } else { usize::MAX });
+                assert_eq!(end, rows, "{found:?}");
+            }
+        }
+    }
 }
