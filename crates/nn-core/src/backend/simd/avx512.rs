@@ -36,6 +36,34 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: the caller promises the instructions, sixteen rows of sixteen numbers, and as much room.
+        unsafe {
+            // Four rows at a time, in each quarter of the registers: columns 4q … 4q + 3 of rows r … r + 3.
+            let mut rows: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(from.add(i * from_stride)));
+            for r in (0..16).step_by(4) {
+                let (a, b, c, d) = (rows[r], rows[r + 1], rows[r + 2], rows[r + 3]);
+                let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+                let (cd_low, cd_high) = (_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+                rows[r] = _mm512_shuffle_ps::<0x44>(ab_low, cd_low);
+                rows[r + 1] = _mm512_shuffle_ps::<0xee>(ab_low, cd_low);
+                rows[r + 2] = _mm512_shuffle_ps::<0x44>(ab_high, cd_high);
+                rows[r + 3] = _mm512_shuffle_ps::<0xee>(ab_high, cd_high);
+            }
+            // Quarter q of rows[4s + c] is column 4q + c of rows 4s … 4s + 3: the quarters are transposed in their turn.
+            for c in 0..4 {
+                let (a, b, e, f) = (rows[c], rows[4 + c], rows[8 + c], rows[12 + c]);
+                let (low, high) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0x44>(e, f));
+                _mm512_storeu_ps(to.add(c * to_stride), _mm512_shuffle_f32x4::<0x88>(low, high));
+                _mm512_storeu_ps(to.add((4 + c) * to_stride), _mm512_shuffle_f32x4::<0xdd>(low, high));
+                let (low, high) = (_mm512_shuffle_f32x4::<0xee>(a, b), _mm512_shuffle_f32x4::<0xee>(e, f));
+                _mm512_storeu_ps(to.add((8 + c) * to_stride), _mm512_shuffle_f32x4::<0x88>(low, high));
+                _mm512_storeu_ps(to.add((12 + c) * to_stride), _mm512_shuffle_f32x4::<0xdd>(low, high));
+            }
+        }
+    }
+
+    #[inline(always)]
     fn sum(self) -> f32 {
         // SAFETY: `self` exists, so the CPU has the instructions.
         unsafe {

@@ -2,10 +2,10 @@
 //! high-performance matrix multiplication" (2008).
 
 use super::caches::caches;
-use super::gemv;
 use super::pack::{LanesAre, Source, pack, packed_len};
-use super::tile::{self, Lanes, MAX_TILE, Steps};
-use super::vector::{Element, Kernel, On, Vector};
+use super::tile::{self, Lanes, MAX_TILE, Steps, To};
+use super::vector::{Element, Kernel, On, Vector, ask_for};
+use super::{few, gemv, reversed};
 use crate::matrix::{MatMut, MatRef, Scratch};
 use crate::ops::{Activation, Gemm, GemmParts, Trans};
 
@@ -15,7 +15,7 @@ use crate::ops::{Activation, Gemm, GemmParts, Trans};
 const DEPTH: usize = 1024;
 
 /// In blocks of how many steps a longer sum is cut: where A's columns come in blocks, these are whole ones.
-const DEPTH_UNIT: usize = 64;
+pub(super) const DEPTH_UNIT: usize = 64;
 
 /// Most columns in one block of B (NC): with KC steps of `f32` 16 MB, a share of the L3 cache.
 const COLUMNS: usize = 4096;
@@ -79,7 +79,7 @@ impl<'a, T: Element> Product<'a, T> {
 }
 
 /// `total` cut into as few equal pieces of at most `most` as it takes; the length of a piece, a multiple of `unit`.
-fn piece(total: usize, most: usize, unit: usize) -> usize {
+pub(super) fn piece(total: usize, most: usize, unit: usize) -> usize {
     let pieces = total.div_ceil(most.max(unit)).max(1);
     total.div_ceil(pieces).next_multiple_of(unit).max(1)
 }
@@ -103,10 +103,22 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
         if m == 1 && self.tb == Trans::No {
             return gemv::run(on, self);
         }
+        if few::is_outer(&self) {
+            return few::outer(on, self);
+        }
+        if few::is_dots(&self) {
+            return few::dots(on, self);
+        }
+        if reversed::is_for(&self) {
+            return reversed::run(on, self);
+        }
         let (mr, nr) = (tile::rows::<V>(), tile::columns::<V>());
         let nc = piece(n, COLUMNS, nr);
         let kc = depth_of_block(k);
-        let mc = piece(m, caches().l2 / 8 * 7 / size_of::<T>() / kc / mr * mr, mr);
+        // A's panels stay in most of the L2 cache while B passes by; where B may be larger than all caches, in all of it, so that a
+        // shard of 252 rows is not cut, for each half of which B would have to come from memory.
+        let l2 = if self.ta == Trans::No { caches().l2 } else { caches().l2 / 8 * 7 };
+        let mc = piece(m, l2 / size_of::<T>() / kc / mr * mr, mr);
         let few = m.div_ceil(mr) <= FEW_PANELS;
         let a = Rows { source: self.a, trans: self.ta };
         let b = Columns { matrix: self.b, trans: self.tb, direct: !self.b.is_plain() || few };
@@ -136,6 +148,10 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
                         let narrow = columns.len() <= V::LANES;
                         let width = if narrow { V::LANES } else { nr };
                         let b_panel = b.panel(&columns, &steps, width, &mut b_block);
+                        let next = columns.end
+                            ..(columns.end + nr).min(b.ready_until(columns.end)).min(j0 + nc).min(n);
+                        let mut ahead = steps.clone();
+                        let piece = steps.len().div_ceil(rows.len().div_ceil(mr));
                         // Loop 1: panels of MR rows of A.
                         let mut i = rows.start;
                         while i < rows.end {
@@ -151,9 +167,24 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
                             } else {
                                 a.panel(i..i + left, &steps, height, &mut a_block)
                             };
-                            let mut sums = [V::T::default(); MAX_TILE];
-                            tile::product(on, (height, narrow), &a_panel, &b_panel, steps.len(), &mut sums);
-                            write(on, &sums, width, i..i + left, columns.clone(), &mut out);
+                            // What is needed next comes from memory while this is multiplied.
+                            let now = ahead.start..(ahead.start + piece).min(ahead.end);
+                            ahead.start = now.end;
+                            if !next.is_empty() {
+                                now.for_each(|p| ask_for(&b.matrix.run(p, next.start)[..next.len()]));
+                            }
+                            let (tile, size) = ((height, narrow), steps.len());
+                            if columns.len() == width
+                                && left == height
+                                && matches!(out.finish, Finish::Nothing)
+                            {
+                                let to = out.tile(i, columns.clone());
+                                tile::product(on, tile, &a_panel, &b_panel, size, to);
+                            } else {
+                                let mut sums = [V::T::default(); MAX_TILE];
+                                tile::product(on, tile, &a_panel, &b_panel, size, To::Sums(&mut sums));
+                                write(on, &sums, width, i..i + left, columns.clone(), &mut out);
+                            }
                             i += left;
                         }
                         j = columns.end;
@@ -168,9 +199,9 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
 
 /// op(A), panel by panel.
 #[derive(Debug, Clone, Copy)]
-struct Rows<'a, T> {
-    source: Source<'a, T>,
-    trans: Trans,
+pub(super) struct Rows<'a, T> {
+    pub(super) source: Source<'a, T>,
+    pub(super) trans: Trans,
 }
 
 impl<'a, T: Element> Rows<'a, T> {
@@ -204,7 +235,7 @@ impl<'a, T: Element> Rows<'a, T> {
 
     /// Some rows of op(A), as many as the tile is high; copied where they are not as many.
     #[inline(always)]
-    fn panel<'b>(
+    pub(super) fn panel<'b>(
         &self,
         rows: std::ops::Range<usize>,
         steps: &std::ops::Range<usize>,
@@ -266,6 +297,16 @@ impl<'a, T: Element> Columns<'a, T> {
         }
     }
 
+    /// The end of those columns from `j` on that are read where they are, and so can be asked for beforehand; `j` if none are.
+    #[inline(always)]
+    fn ready_until(&self, j: usize) -> usize {
+        if self.direct && self.trans == Trans::No && j < self.matrix.cols() {
+            j + self.columns_from(j)
+        } else {
+            j
+        }
+    }
+
     /// Some columns of op(B), `width` wide; copied where there are not as many.
     #[inline(always)]
     fn panel<'b>(
@@ -297,7 +338,14 @@ struct Out<'a, 'c, T> {
     c: &'a mut MatMut<'c, T>,
 }
 
-impl<T> Out<'_, '_, T> {
+impl<T: Copy> Out<'_, '_, T> {
+    /// Rows of C from `i` on in neighbouring columns, which lie in one block of it.
+    #[inline(always)]
+    fn tile(&mut self, i: usize, columns: std::ops::Range<usize>) -> To<'_, T> {
+        let c = self.c.strip(columns.start, columns.len());
+        To::Matrix { c, first: i, alpha: self.alpha, beta: self.beta }
+    }
+
     /// How many columns of C, and of what finishes it, from `j` on lie in one block.
     #[inline(always)]
     fn columns_from(&self, j: usize) -> usize {

@@ -1,8 +1,11 @@
 //! c ← f(α x B + β c) for a single row: every number of B is used once, so that nothing is worth packing.
 
+use std::ops::Range;
+
 use super::gemm::{Finish, Product, depth_of_block, put};
-use super::pack::{LanesAre, pack};
-use super::vector::{Element, On, Vector};
+use super::pack::{LanesAre, Source, pack};
+use super::vector::{Element, On, Vector, strip};
+use crate::matrix::MatRef;
 use crate::ops::Trans;
 
 /// Rows of B that pass by together: so often are the sums loaded and stored less.
@@ -13,8 +16,16 @@ const ROWS: usize = 4;
 pub(super) fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<'_, T>) {
     let (n, k) = (product.c.cols(), product.k);
     let lanes_are = if product.ta == Trans::No { LanesAre::Rows } else { LanesAre::Columns };
-    let mut x = product.scratch.take(k);
-    pack(1, &product.a, lanes_are, 0..1, 0..k, &mut x);
+    let row = match product.a {
+        Source::Matrix(a) if product.ta == Trans::No && a.is_plain() => Some(a.row(0)),
+        Source::Rows(rows) if product.ta == Trans::No => Some(rows.row(0)),
+        _ => None,
+    };
+    let mut copy = product.scratch.take(if row.is_some() { 0 } else { k });
+    if row.is_none() {
+        pack(1, &product.a, lanes_are, 0..1, 0..k, &mut copy);
+    }
+    let x = row.unwrap_or(&copy);
     let mut sums = product.scratch.take(n.next_multiple_of(V::LANES));
     let kc = depth_of_block(k);
     for p0 in (0..k.max(1)).step_by(kc) {
@@ -22,18 +33,23 @@ pub(super) fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<
         sums.fill(T::zero());
         let mut j = 0;
         while j < n && !steps.is_empty() {
-            let len = product.b.block_cols().min(n - j);
+            // A plain matrix is read row by row, one in blocks block by block.
+            let len = if product.b.is_plain() { n } else { strip::<V>().min(product.b.block_cols()) };
             let b = product.b.strip(j, len);
             let sums = &mut sums[j..(j + len).next_multiple_of(V::LANES)];
-            let fours = steps.len() / ROWS * ROWS;
-            for p in (steps.start..steps.start + fours).step_by(ROWS) {
-                let x = [x[p], x[p + 1], x[p + 2], x[p + 3]];
-                add_rows(on, x, [b.row(p), b.row(p + 1), b.row(p + 2), b.row(p + 3)], sums);
-            }
-            for p in steps.start + fours..steps.end {
-                add_rows(on, [x[p]], [b.row(p)], sums);
-            }
             j += len;
+            if len <= strip::<V>() {
+                // Sums that fit in registers stay there.
+                match len.div_ceil(V::LANES) {
+                    1 => in_registers::<V, 1>(on, x, steps.clone(), &b, sums),
+                    2 => in_registers::<V, 2>(on, x, steps.clone(), &b, sums),
+                    4 => in_registers::<V, 4>(on, x, steps.clone(), &b, sums),
+                    8 => in_registers::<V, 8>(on, x, steps.clone(), &b, sums),
+                    _ => in_fours(on, x, steps.clone(), &b, sums),
+                }
+            } else {
+                in_fours(on, x, steps.clone(), &b, sums);
+            }
         }
         let beta = if p0 == 0 { product.beta } else { T::one() };
         let finish = if steps.end == k { product.finish } else { Finish::Nothing };
@@ -43,8 +59,59 @@ pub(super) fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<
             put(on, (product.alpha, beta, &finish), &sums[j..], 0, j, c);
         }
     }
-    product.scratch.give(x);
+    product.scratch.give(copy);
     product.scratch.give(sums);
+}
+
+/// sums ← Σ x row over some rows of B, which are `C` vectors wide or a little less.
+#[inline(always)]
+fn in_registers<V: Vector, const C: usize>(
+    on: On<V>,
+    x: &[V::T],
+    steps: Range<usize>,
+    b: &MatRef<'_, V::T>,
+    sums: &mut [V::T],
+) {
+    let mut columns = [on.zero(); C];
+    let (stride, width) = (b.stride(), b.cols());
+    let (x, b) = (&x[steps.clone()], b.row_range(steps.start, steps.len()));
+    if width == C * V::LANES {
+        let rows = b.as_slice();
+        assert!((x.len() - 1) * stride + width <= rows.len(), "rows of B");
+        let mut row = rows.as_ptr();
+        for &x in x {
+            let x = on.splat(x);
+            for (c, sum) in columns.iter_mut().enumerate() {
+                // SAFETY: `on` proves the instructions; the last row ends within the slice, as was just checked. The pointer leaves it at
+                // the end, without being read, in wrapping arithmetic.
+                *sum = x.mul_add(unsafe { V::load(row.add(c * V::LANES)) }, *sum);
+            }
+            row = row.wrapping_add(stride);
+        }
+    } else {
+        for (p, &x) in x.iter().enumerate() {
+            let x = on.splat(x);
+            for (sum, part) in columns.iter_mut().zip(b.row(p).chunks(V::LANES)) {
+                *sum = x.mul_add(on.load_part(part, V::T::default()), *sum);
+            }
+        }
+    }
+    for (v, sums) in columns.into_iter().zip(sums.chunks_exact_mut(V::LANES)) {
+        on.store(v, sums);
+    }
+}
+
+/// sums ← Σ x row over some rows of B of any width, a few rows at a time. The sums are 0 before.
+#[inline(always)]
+fn in_fours<V: Vector>(on: On<V>, x: &[V::T], steps: Range<usize>, b: &MatRef<'_, V::T>, sums: &mut [V::T]) {
+    let fours = steps.len() / ROWS * ROWS;
+    for p in (steps.start..steps.start + fours).step_by(ROWS) {
+        let x = [x[p], x[p + 1], x[p + 2], x[p + 3]];
+        add_rows(on, x, [b.row(p), b.row(p + 1), b.row(p + 2), b.row(p + 3)], sums);
+    }
+    for p in steps.start + fours..steps.end {
+        add_rows(on, [x[p]], [b.row(p)], sums);
+    }
 }
 
 /// sums ← sums + x₀ row₀ + x₁ row₁ + …, one after the other. `sums` is as long as a row, in whole vectors.

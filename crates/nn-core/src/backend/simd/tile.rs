@@ -1,6 +1,7 @@
 //! gemm's innermost loop: one register tile.
 
-use super::vector::{Grid, On, Vector};
+use super::vector::{Grid, LINE, On, Vector, ask_for_line};
+use crate::matrix::MatMut;
 
 /// Rows of the register tile, MR.
 #[inline(always)]
@@ -34,6 +35,22 @@ pub(super) struct Steps<'a, T> {
     pub(super) step: usize,
 }
 
+/// Where a finished tile goes.
+#[derive(Debug)]
+pub(super) enum To<'a, T> {
+    /// Row-major and without gaps, for more to be done to it.
+    Sums(&'a mut [T; MAX_TILE]),
+    /// C ← α tile + β C; with β = 0, C is not read.
+    Matrix {
+        /// As wide as the tile.
+        c: MatMut<'a, T>,
+        /// Where the tile begins; there are as many rows from there on as it has.
+        first: usize,
+        alpha: T,
+        beta: T,
+    },
+}
+
 /// The heights that a tile can have, from the lowest on.
 #[inline(always)]
 fn heights<V: Vector>() -> &'static [usize] {
@@ -57,8 +74,7 @@ pub(super) fn height_within<V: Vector>(count: usize) -> Option<usize> {
     heights::<V>().iter().copied().rev().find(|&height| height <= count)
 }
 
-/// tile ← A · B over `steps` steps, for a [`height`] of rows and either all columns of the tile or one vector of them. The
-/// tile is row-major.
+/// A · B over `steps` steps, for a [`height`] of rows and either all columns of the tile or one vector of them.
 ///
 /// Each element is one chain of fused multiply-adds in the order of the steps, so that it depends on nothing but its own row
 /// and column.
@@ -69,28 +85,28 @@ pub(super) fn product<V: Vector>(
     a: &Lanes<'_, V::T>,
     b: &Steps<'_, V::T>,
     steps: usize,
-    tile: &mut [V::T; MAX_TILE],
+    to: To<'_, V::T>,
 ) {
     // What is matched first is known to the compiler: of these, each instruction set gets its own few.
     match (rows::<V>(), V::Tile::COLS, height, narrow) {
-        (14, 2, 14, false) => packed_or_not::<V, 14, 2>(on, a, b, steps, tile),
-        (14, 2, 8, false) => packed_or_not::<V, 8, 2>(on, a, b, steps, tile),
-        (14, 2, 4, false) => packed_or_not::<V, 4, 2>(on, a, b, steps, tile),
-        (14, 2, 14, true) => packed_or_not::<V, 14, 1>(on, a, b, steps, tile),
-        (14, 2, 8, true) => packed_or_not::<V, 8, 1>(on, a, b, steps, tile),
-        (14, 2, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, tile),
-        (6, 2, 6, false) => packed_or_not::<V, 6, 2>(on, a, b, steps, tile),
-        (6, 2, 4, false) => packed_or_not::<V, 4, 2>(on, a, b, steps, tile),
-        (6, 2, 2, false) => packed_or_not::<V, 2, 2>(on, a, b, steps, tile),
-        (6, 2, 6, true) => packed_or_not::<V, 6, 1>(on, a, b, steps, tile),
-        (6, 2, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, tile),
-        (6, 2, 2, true) => packed_or_not::<V, 2, 1>(on, a, b, steps, tile),
-        (8, 3, 8, false) => packed_or_not::<V, 8, 3>(on, a, b, steps, tile),
-        (8, 3, 4, false) => packed_or_not::<V, 4, 3>(on, a, b, steps, tile),
-        (8, 3, 8, true) => packed_or_not::<V, 8, 1>(on, a, b, steps, tile),
-        (8, 3, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, tile),
-        (4, 2, 4, false) => packed_or_not::<V, 4, 2>(on, a, b, steps, tile),
-        (4, 2, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, tile),
+        (14, 2, 14, false) => packed_or_not::<V, 14, 2>(on, a, b, steps, to),
+        (14, 2, 8, false) => packed_or_not::<V, 8, 2>(on, a, b, steps, to),
+        (14, 2, 4, false) => packed_or_not::<V, 4, 2>(on, a, b, steps, to),
+        (14, 2, 14, true) => packed_or_not::<V, 14, 1>(on, a, b, steps, to),
+        (14, 2, 8, true) => packed_or_not::<V, 8, 1>(on, a, b, steps, to),
+        (14, 2, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, to),
+        (6, 2, 6, false) => packed_or_not::<V, 6, 2>(on, a, b, steps, to),
+        (6, 2, 4, false) => packed_or_not::<V, 4, 2>(on, a, b, steps, to),
+        (6, 2, 2, false) => packed_or_not::<V, 2, 2>(on, a, b, steps, to),
+        (6, 2, 6, true) => packed_or_not::<V, 6, 1>(on, a, b, steps, to),
+        (6, 2, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, to),
+        (6, 2, 2, true) => packed_or_not::<V, 2, 1>(on, a, b, steps, to),
+        (8, 3, 8, false) => packed_or_not::<V, 8, 3>(on, a, b, steps, to),
+        (8, 3, 4, false) => packed_or_not::<V, 4, 3>(on, a, b, steps, to),
+        (8, 3, 8, true) => packed_or_not::<V, 8, 1>(on, a, b, steps, to),
+        (8, 3, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, to),
+        (4, 2, 4, false) => packed_or_not::<V, 4, 2>(on, a, b, steps, to),
+        (4, 2, 4, true) => packed_or_not::<V, 4, 1>(on, a, b, steps, to),
         shape => unreachable!("no tile of the shape {shape:?}"),
     }
 }
@@ -101,13 +117,13 @@ fn packed_or_not<V: Vector, const R: usize, const C: usize>(
     a: &Lanes<'_, V::T>,
     b: &Steps<'_, V::T>,
     steps: usize,
-    tile: &mut [V::T; MAX_TILE],
+    to: To<'_, V::T>,
 ) {
     // Neighbouring rows that are neighbours in memory: their distance is a number in the instructions.
     if a.lane == 1 {
-        tile_of::<V, R, C>(on, a, 1, b, steps, tile);
+        tile_of::<V, R, C>(on, a, 1, b, steps, to);
     } else {
-        tile_of::<V, R, C>(on, a, a.lane, b, steps, tile);
+        tile_of::<V, R, C>(on, a, a.lane, b, steps, to);
     }
 }
 
@@ -123,7 +139,7 @@ fn tile_of<V: Vector, const R: usize, const C: usize>(
     lane: usize,
     b: &Steps<'_, V::T>,
     steps: usize,
-    tile: &mut [V::T; MAX_TILE],
+    to: To<'_, V::T>,
 ) {
     assert!(R * C * V::LANES <= MAX_TILE && a.run > 0, "the tile");
     if steps > 0 {
@@ -132,6 +148,18 @@ fn tile_of<V: Vector, const R: usize, const C: usize>(
         let end = |next, p| next * a.next_run + p * a.step + (R - 1) * lane;
         assert!(end(whole, last).max(end(whole.saturating_sub(1), longest)) < a.data.len(), "rows of A");
         assert!((steps - 1) * b.step + C * V::LANES <= b.data.len(), "rows of B");
+    }
+    if let To::Matrix { c, first, beta, .. } = &to {
+        let (stride, c) = (c.stride(), c.as_ref().as_slice());
+        assert!((first + R - 1) * stride + C * V::LANES <= c.len(), "rows of C");
+        if *beta != V::T::default() {
+            // C is read at the end; until then it has time to come.
+            for i in 0..R {
+                for j in (0..C * V::LANES).step_by(LINE / size_of::<V::T>()) {
+                    ask_for_line(c.as_ptr().wrapping_add((first + i) * stride + j));
+                }
+            }
+        }
     }
     let mut sums = [[on.zero(); C]; R];
     let (mut run, mut pb) = (a.data.as_ptr(), b.data.as_ptr());
@@ -157,9 +185,38 @@ fn tile_of<V: Vector, const R: usize, const C: usize>(
         run = run.wrapping_add(a.next_run);
         left -= now;
     }
-    for i in 0..R {
-        for j in 0..C {
-            on.store(sums[i][j], &mut tile[(i * C + j) * V::LANES..]);
+    match to {
+        To::Sums(tile) => {
+            for i in 0..R {
+                for j in 0..C {
+                    on.store(sums[i][j], &mut tile[(i * C + j) * V::LANES..]);
+                }
+            }
+        }
+        To::Matrix { mut c, first, alpha, beta } => {
+            let stride = c.stride();
+            let c = c.as_mut_slice()[first * stride..].as_mut_ptr();
+            // Loops of constant length without branches: only so do the sums stay in registers.
+            let alpha = on.splat(alpha);
+            if beta == V::T::default() {
+                for i in 0..R {
+                    for j in 0..C {
+                        // SAFETY: `on` proves the instructions, and that these rows are there was checked at the beginning.
+                        unsafe { alpha.mul(sums[i][j]).store(c.add(i * stride + j * V::LANES)) };
+                    }
+                }
+            } else {
+                let beta = on.splat(beta);
+                for i in 0..R {
+                    for j in 0..C {
+                        // SAFETY: likewise.
+                        unsafe {
+                            let c = c.add(i * stride + j * V::LANES);
+                            beta.mul_add(V::load(c), alpha.mul(sums[i][j])).store(c);
+                        }
+                    }
+                }
+            }
         }
     }
 }

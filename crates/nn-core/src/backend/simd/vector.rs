@@ -140,6 +140,20 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
         }
     }
 
+    /// Writes the first `LANES` numbers of as many rows, which begin `from_stride` apart, as columns: rows of `to`, `to_stride` apart.
+    ///
+    /// # Safety
+    /// The CPU must have this vector's instructions; the rows must be readable, and the rows of `to` writable.
+    #[inline(always)]
+    unsafe fn transpose(from: *const Self::T, from_stride: usize, to: *mut Self::T, to_stride: usize) {
+        for i in 0..Self::LANES {
+            for j in 0..Self::LANES {
+                // SAFETY: the caller promises both places.
+                unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
+            }
+        }
+    }
+
     /// Σ of the lanes: the upper half is added to the lower one, and so on, always in this order.
     #[inline(always)]
     fn sum(self) -> Self::T {
@@ -288,6 +302,15 @@ impl<V: Vector> On<V> {
         unsafe { v.store_first(x.as_mut_ptr(), x.len()) }
     }
 
+    /// to ← fromᵀ for `LANES` rows of as many numbers; rows of either begin a stride apart.
+    #[inline(always)]
+    pub(super) fn transpose(self, from: &[V::T], from_stride: usize, to: &mut [V::T], to_stride: usize) {
+        let end = |stride: usize| (V::LANES - 1) * stride + V::LANES;
+        assert!(end(from_stride) <= from.len() && end(to_stride) <= to.len(), "rows to transpose");
+        // SAFETY: `self` proves that the CPU has the instructions; the slices were just measured.
+        unsafe { V::transpose(from.as_ptr(), from_stride, to.as_mut_ptr(), to_stride) }
+    }
+
     /// The lanes as an array, of which the first `LANES` count.
     #[inline(always)]
     pub(super) fn lanes(self, v: V) -> [V::T; MAX_LANES] {
@@ -295,6 +318,36 @@ impl<V: Vector> On<V> {
         self.store(v, &mut lanes);
         lanes
     }
+}
+
+/// Bytes of a cache line, on all CPUs that have vectors here.
+pub(super) const LINE: usize = 64;
+
+/// Asks for the cache lines of some neighbouring numbers, which will be needed soon: into the L2 cache, so that they drive
+/// nothing out of the L1 cache before.
+#[inline(always)]
+pub(super) fn ask_for<T>(numbers: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in numbers.chunks((LINE / size_of::<T>()).max(1)) {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: SSE, which every x86-64 CPU has; a hint, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = numbers;
+}
+
+/// Asks for the cache line at `p`, which need not exist, into the L1 cache.
+#[inline(always)]
+pub(super) fn ask_for_line<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE, which every x86-64 CPU has; a hint, which reads nothing and may be given any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
 }
 
 /// An element type, with its vector on each instruction set.
