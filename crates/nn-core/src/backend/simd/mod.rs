@@ -15,6 +15,7 @@ mod few;
 mod formulas;
 mod gemm;
 mod gemv;
+mod ink;
 mod isa;
 mod lists;
 mod math;
@@ -26,6 +27,7 @@ mod pairs;
 mod peak;
 mod portable;
 mod reversed;
+mod slim;
 mod softmax;
 mod sparse;
 mod tile;
@@ -36,16 +38,18 @@ pub use self::peak::Peak;
 
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product};
+use self::ink::{InkOuter, InkProduct, MAX_ROWS};
 use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
 use self::pack::{Source, Widen};
 use self::pairs::{PairOuter, PairProduct, block_columns};
+use self::slim::{SlimOuter, SlimProduct};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On};
 use super::{Backend, Description, blockwise, reference};
 use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
 use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary};
-use crate::{Error, Result};
+use crate::{Error, Result, Scalar};
 
 /// Density below which the sparse products of the first layer, forward and backward together, take less time than the
 /// dense ones. Measured with AVX2 on Zen 3 (256 rows, 784 → 512, `f32`): they are equal near 0.6
@@ -168,6 +172,13 @@ fn neon<T: Element, K: Kernel<T>>(kernel: K) -> K::Output {
     kernel.run::<T::Neon>(unsafe { On::new() })
 }
 
+/// Zeroes a sum that begins, for kernels that only add to one.
+fn begin<T: Scalar>(sum: Sum, dw: &mut MatMut<'_, T>) {
+    if sum == Sum::Begin {
+        dw.fill(T::zero());
+    }
+}
+
 /// One impl for each element type, not a generic one: so the kernels are compiled once, in this crate, and not again in
 /// every crate that uses them.
 macro_rules! backend {
@@ -237,6 +248,12 @@ macro_rules! backend {
                 let finish = Finish::Activate(f, bias);
                 match x {
                     InputRef::Sparse(x) => return self.run(SparseProduct { x, w, finish, y, scratch }),
+                    InputRef::SparseBytes(x) if y.rows() <= MAX_ROWS => {
+                        return self.run(InkProduct { x, w, finish, y });
+                    }
+                    InputRef::SparseBytes(x) if y.cols() < block_columns::<$t>() => {
+                        return self.run(SlimProduct { x, w, finish, y, scratch });
+                    }
                     InputRef::SparseBytes(x) => return self.run(PairProduct { x, w, finish, y, scratch }),
                     _ => {}
                 }
@@ -278,10 +295,16 @@ macro_rules! backend {
                 );
                 match x {
                     InputRef::Sparse(x) => {
-                        if sum == Sum::Begin {
-                            dw.fill(0.0);
-                        }
+                        begin(sum, &mut dw);
                         return self.run(SparseOuter { alpha, x, delta, dw, scratch });
+                    }
+                    InputRef::SparseBytes(x) if delta.rows() <= MAX_ROWS => {
+                        begin(sum, &mut dw);
+                        return self.run(InkOuter { alpha, x, delta, dw });
+                    }
+                    InputRef::SparseBytes(x) if delta.cols() < block_columns::<$t>() => {
+                        begin(sum, &mut dw);
+                        return self.run(SlimOuter { alpha, x, delta, dw, scratch });
                     }
                     InputRef::SparseBytes(x) => {
                         return self.run(PairOuter { alpha, x, delta, sum, dw, scratch });
@@ -293,9 +316,7 @@ macro_rules! backend {
                     && (1..=MAX_NARROW).contains(&delta.cols())
                     && x.cols() > MAX_NARROW
                 {
-                    if sum == Sum::Begin {
-                        dw.fill(0.0);
-                    }
+                    begin(sum, &mut dw);
                     return self.run(NarrowOuter { alpha, x, delta, dw });
                 }
                 self.with_numbers(x, scratch, |a, scratch| {

@@ -1,7 +1,9 @@
 //! Products with bytes most of which are 0, by lists of pairs, against sums in `f64`.
 
 use super::super::gemm::Finish;
+use super::super::ink::{InkOuter, InkProduct};
 use super::super::pairs::{PairOuter, PairProduct, block_columns};
+use super::super::slim::{SlimOuter, SlimProduct};
 use super::super::vector::Element;
 use super::Simd;
 use super::stored::Stored;
@@ -110,6 +112,14 @@ fn sizes() -> Vec<(usize, usize, usize)> {
     sizes
 }
 
+/// The kernels that there are for such products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum With {
+    Pairs,
+    Slim,
+    Ink,
+}
+
 /// Both products of one selection of rows, in every layout that there is.
 struct Products;
 
@@ -133,11 +143,22 @@ impl Check for Products {
                     let what = format!("{name}: {m}×{k}·{k}×{n}, {}, {f:?}, blocks {blocks}", describe(rows));
 
                     let stored = Stored::new(k, n, block(0), |p, j| w[p * n + j]);
+                    // Each of the kernels in its turn, where it is one for such sizes.
+                    let with = match (at + turn) % 3 {
+                        0 if blocks == 0 && n < block_columns::<T>() => With::Slim,
+                        1 => With::Ink,
+                        _ => With::Pairs,
+                    };
+                    let what = format!("{what}, {with:?}");
                     let mut product = || {
                         let mut y = Stored::guarded(m, n, block(1), |_, _| T::nan());
                         let finish = Finish::Activate(f, bias);
-                        let y_view = y.view_mut();
-                        on.run(PairProduct { x, w: stored.view(), finish, y: y_view, scratch: &mut scratch });
+                        let (w, y_view, scratch) = (stored.view(), y.view_mut(), &mut scratch);
+                        match with {
+                            With::Pairs => on.run(PairProduct { x, w, finish, y: y_view, scratch }),
+                            With::Slim => on.run(SlimProduct { x, w, finish, y: y_view, scratch }),
+                            With::Ink => on.run(InkProduct { x, w, finish, y: y_view }),
+                        }
                         y
                     };
                     let y = product();
@@ -154,14 +175,23 @@ impl Check for Products {
                     let alpha = T::of([1.0, -0.3][blocks % 2]);
                     let delta = Stored::new(m, n, block(0), |i, j| delta[i * n + j]);
                     for sum in [Sum::Continue, Sum::Begin] {
+                        // The others only add.
+                        if sum == Sum::Begin && !matches!(with, With::Pairs) {
+                            continue;
+                        }
                         // A sum that begins doesn't read what was there.
                         let begins = sum == Sum::Begin;
                         let old = |p: usize, j: usize| if begins { T::nan() } else { start[p * n + j] };
                         let mut outer = || {
                             let mut dw = Stored::guarded(k, n, block(1), old);
-                            let dw_view = dw.view_mut();
-                            let delta = delta.view();
-                            on.run(PairOuter { alpha, x, delta, sum, dw: dw_view, scratch: &mut scratch });
+                            let (dw_view, delta, scratch) = (dw.view_mut(), delta.view(), &mut scratch);
+                            match with {
+                                With::Pairs => {
+                                    on.run(PairOuter { alpha, x, delta, sum, dw: dw_view, scratch });
+                                }
+                                With::Slim => on.run(SlimOuter { alpha, x, delta, dw: dw_view, scratch }),
+                                With::Ink => on.run(InkOuter { alpha, x, delta, dw: dw_view }),
+                            }
                             dw
                         };
                         let dw = outer();
