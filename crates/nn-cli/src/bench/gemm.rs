@@ -7,7 +7,7 @@ use std::thread;
 
 use nn_core::backend::Backend;
 use nn_core::matrix::{AlignedBuf, InputRef, MatMut, MatRef, Scratch, blocked_len};
-use nn_core::ops::{Activation, Gemm, Trans};
+use nn_core::ops::{Activation, Gemm, Sum, Trans};
 use nn_core::{Error, Result};
 use serde::Serialize;
 use serde_json::json;
@@ -254,7 +254,7 @@ impl Operands {
                 let x = if shape.first { data } else { x.view(rows)? };
                 let (dy, dw) = (dy.view(rows)?, w.view_mut(inputs)?);
                 if own {
-                    backend.accumulate_weights(1.0, InputRef::dense(x), dy, dw, scratch);
+                    backend.accumulate_weights(1.0, InputRef::dense(x), dy, Sum::Continue, dw, scratch);
                 } else {
                     backend.gemm(Gemm::new(1.0, x, yes, dy, no, 1.0, dw)?, scratch);
                 }
