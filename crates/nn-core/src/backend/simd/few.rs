@@ -78,6 +78,7 @@ fn run_from<T>(a: &Source<'_, T>, i: usize) -> usize {
 
 /// Adds `S` steps from `p` on to some rows of a strip of C, which is `C` vectors wide or a part of one.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "column v of C and of all terms, in registers")]
 fn add<T: Element, V: Vector<T = T>, const C: usize, const S: usize>(
     on: On<V>,
     (alpha, p): (T, usize),

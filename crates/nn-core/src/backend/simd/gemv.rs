@@ -104,13 +104,12 @@ fn in_registers<V: Vector, const C: usize>(
 /// sums ← Σ x row over some rows of B of any width, a few rows at a time. The sums are 0 before.
 #[inline(always)]
 fn in_fours<V: Vector>(on: On<V>, x: &[V::T], steps: Range<usize>, b: &MatRef<'_, V::T>, sums: &mut [V::T]) {
-    let fours = steps.len() / ROWS * ROWS;
-    for p in (steps.start..steps.start + fours).step_by(ROWS) {
-        let x = [x[p], x[p + 1], x[p + 2], x[p + 3]];
-        add_rows(on, x, [b.row(p), b.row(p + 1), b.row(p + 2), b.row(p + 3)], sums);
+    let (fours, rest) = x[steps.clone()].as_chunks::<ROWS>();
+    for (x, p) in fours.iter().zip((steps.start..).step_by(ROWS)) {
+        add_rows(on, *x, [b.row(p), b.row(p + 1), b.row(p + 2), b.row(p + 3)], sums);
     }
-    for p in steps.start + fours..steps.end {
-        add_rows(on, [x[p]], [b.row(p)], sums);
+    for (&x, p) in rest.iter().zip(steps.start + ROWS * fours.len()..) {
+        add_rows(on, [x], [b.row(p)], sums);
     }
 }
 

@@ -125,13 +125,13 @@ fn strip<T: Element, V: Vector<T = T>, const C: usize>(
             let (places, rest) = stream.split_at(both);
             let (of_first, rest) = rest.split_at(both);
             let (of_second, mut rest) = rest.split_at(both);
-            for e in 0..both / 2 {
-                for odd in 0..2 {
-                    let at = 2 * e + odd;
-                    let row = load::<V, C>(on, panel.row(places[at] as usize));
-                    add(on, values[of_first[at] as usize], &row, &mut sums[0][odd]);
-                    add(on, values[of_second[at] as usize], &row, &mut sums[1][odd]);
-                }
+            for at in (0..both - both % 2).step_by(2) {
+                let even = load::<V, C>(on, panel.row(places[at] as usize));
+                let odd = load::<V, C>(on, panel.row(places[at + 1] as usize));
+                add(on, values[of_first[at] as usize], &even, &mut sums[0][0]);
+                add(on, values[of_second[at] as usize], &even, &mut sums[1][0]);
+                add(on, values[of_first[at + 1] as usize], &odd, &mut sums[0][1]);
+                add(on, values[of_second[at + 1] as usize], &odd, &mut sums[1][1]);
             }
             if both % 2 == 1 {
                 let row = load::<V, C>(on, panel.row(places[both - 1] as usize));
@@ -142,12 +142,11 @@ fn strip<T: Element, V: Vector<T = T>, const C: usize>(
                 let (places, bytes) = rest.split_at(count);
                 let (bytes, after) = bytes.split_at(count);
                 rest = after;
-                for e in 0..count / 2 {
-                    for odd in 0..2 {
-                        let at = 2 * e + odd;
-                        let row = load::<V, C>(on, panel.row(places[at] as usize));
-                        add(on, values[bytes[at] as usize], &row, &mut sums[line][odd]);
-                    }
+                for at in (0..count - count % 2).step_by(2) {
+                    let even = load::<V, C>(on, panel.row(places[at] as usize));
+                    let odd = load::<V, C>(on, panel.row(places[at + 1] as usize));
+                    add(on, values[bytes[at] as usize], &even, &mut sums[line][0]);
+                    add(on, values[bytes[at + 1] as usize], &odd, &mut sums[line][1]);
                 }
                 if count % 2 == 1 {
                     let row = load::<V, C>(on, panel.row(places[count - 1] as usize));
