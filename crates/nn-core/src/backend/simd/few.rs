@@ -2,6 +2,7 @@
 //! they are, from one end to the other, and nothing is packed.
 
 use super::gemm::{Finish, Product, put};
+use super::narrow::MAX_NARROW;
 use super::pack::Source;
 use super::vector::{Element, MAX_LANES, On, Vector};
 use crate::matrix::{MatMut, MatRef};
@@ -26,7 +27,9 @@ const DOTS: usize = 8;
 /// Whether [`outer`] is for this product.
 pub(super) fn is_outer<T: Element>(product: &Product<'_, T>) -> bool {
     let plain = product.ta == Trans::Yes && product.tb == Trans::No && product.beta == T::one();
-    plain && (1..=MAX_STEPS).contains(&product.k) && matches!(product.finish, Finish::Nothing)
+    // What `narrow` does for rows that lie in one matrix, gemm does with the same bits for rows that are listed.
+    let narrow = (1..=MAX_NARROW).contains(&product.c.cols()) && product.c.rows() > MAX_NARROW;
+    plain && !narrow && (1..=MAX_STEPS).contains(&product.k) && matches!(product.finish, Finish::Nothing)
 }
 
 /// C ← C + α Aᵀ · B with few steps. Each element's terms are added to it one after the other.

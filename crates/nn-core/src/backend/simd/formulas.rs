@@ -178,6 +178,54 @@ macro_rules! formulas {
     };
 }
 
+/// keep · old + take · new
+#[inline(always)]
+fn average<A: Algebra>(a: &mut A, [keep, take]: [A::Value; 2], [old, new]: [A::Value; 2]) -> A::Value {
+    let kept = a.mul(keep, old);
+    let taken = a.mul(take, new);
+    a.add(kept, taken)
+}
+
+/// rate · g / √(spread + ε)
+#[inline(always)]
+fn over_root<A: Algebra>(
+    a: &mut A,
+    spread: A::Value,
+    [epsilon, rate]: [A::Value; 2],
+    g: A::Value,
+) -> A::Value {
+    let shifted = a.add(spread, epsilon);
+    let root = a.sqrt(shifted);
+    let scaled = a.mul(rate, g);
+    a.div(scaled, root)
+}
+
+/// μ v − step
+#[inline(always)]
+fn velocity<A: Algebra>(a: &mut A, mu: A::Value, v: A::Value, step: A::Value) -> A::Value {
+    let kept = a.mul(mu, v);
+    a.sub(kept, step)
+}
+
+/// The new m and v of Adam, and where it leads to from `w`.
+#[inline(always)]
+fn adam<A: Algebra>(
+    a: &mut A,
+    g: A::Value,
+    [first, second]: [[A::Value; 2]; 2],
+    [epsilon, scale]: [A::Value; 2],
+    [m, v, w]: [A::Value; 3],
+) -> [A::Value; 3] {
+    let momentum = average(a, first, [m, g]);
+    let squared = a.square(g);
+    let velocity = average(a, second, [v, squared]);
+    let root = a.sqrt(velocity);
+    let shifted = a.add(root, epsilon);
+    let scaled = a.mul(scale, momentum);
+    let step = a.div(scaled, shifted);
+    [momentum, velocity, a.sub(w, step)]
+}
+
 formulas! {
     /// w ← w − rate · g
     Descent(a, g; [rate]; [w]) {
@@ -188,112 +236,70 @@ formulas! {
     /// v ← μ v − rate · g, w ← w + v
     Momentum(a, g; [rate, mu]; [v, w]) {
         let step = a.mul(rate, g);
-        let kept = a.mul(mu, v);
-        let velocity = a.sub(kept, step);
-        let new = a.add(w, velocity);
-    } => [velocity, new];
+        let v = velocity(a, mu, v, step);
+        let new = a.add(w, v);
+    } => [v, new];
 
     /// v ← μ v − rate · g, w ← w + μ v − rate · g
     Nesterov(a, g; [rate, mu]; [v, w]) {
         let step = a.mul(rate, g);
-        let kept = a.mul(mu, v);
-        let velocity = a.sub(kept, step);
-        let ahead = a.mul(mu, velocity);
+        let v = velocity(a, mu, v, step);
+        let ahead = a.mul(mu, v);
         let moved = a.add(w, ahead);
         let new = a.sub(moved, step);
-    } => [velocity, new];
+    } => [v, new];
 
     /// v ← ρ v + (1 − ρ) g², w ← w − rate · g / √(v + ε)
     RmsProp(a, g; [rho, rest, epsilon, rate]; [v, w]) {
         let squared = a.square(g);
-        let kept = a.mul(rho, v);
-        let taken = a.mul(rest, squared);
-        let velocity = a.add(kept, taken);
-        let shifted = a.add(velocity, epsilon);
-        let root = a.sqrt(shifted);
-        let scaled = a.mul(rate, g);
-        let step = a.div(scaled, root);
+        let v = average(a, [rho, rest], [v, squared]);
+        let step = over_root(a, v, [epsilon, rate], g);
         let new = a.sub(w, step);
-    } => [velocity, new];
+    } => [v, new];
 
     /// As [`RmsProp`], with m ← μ m + rate · g / √(v + ε), w ← w − m
     RmsPropMomentum(a, g; [rho, rest, epsilon, rate, mu]; [v, m, w]) {
         let squared = a.square(g);
-        let kept = a.mul(rho, v);
-        let taken = a.mul(rest, squared);
-        let velocity = a.add(kept, taken);
-        let shifted = a.add(velocity, epsilon);
-        let root = a.sqrt(shifted);
-        let scaled = a.mul(rate, g);
-        let step = a.div(scaled, root);
+        let v = average(a, [rho, rest], [v, squared]);
+        let step = over_root(a, v, [epsilon, rate], g);
         let kept = a.mul(mu, m);
-        let momentum = a.add(kept, step);
-        let new = a.sub(w, momentum);
-    } => [velocity, momentum, new];
+        let m = a.add(kept, step);
+        let new = a.sub(w, m);
+    } => [v, m, new];
 
     /// As [`RmsProp`], with c ← ρ c + (1 − ρ) g, and v − c² + ε under the root
     RmsPropCentered(a, g; [rho, rest, rho_again, rest_again, epsilon, rate]; [v, c, w]) {
         let squared = a.square(g);
-        let kept = a.mul(rho, v);
-        let taken = a.mul(rest, squared);
-        let velocity = a.add(kept, taken);
-        let kept = a.mul(rho_again, c);
-        let taken = a.mul(rest_again, g);
-        let average = a.add(kept, taken);
-        let squared = a.square(average);
-        let spread = a.sub(velocity, squared);
-        let shifted = a.add(spread, epsilon);
-        let root = a.sqrt(shifted);
-        let scaled = a.mul(rate, g);
-        let step = a.div(scaled, root);
+        let v = average(a, [rho, rest], [v, squared]);
+        let c = average(a, [rho_again, rest_again], [c, g]);
+        let squared = a.square(c);
+        let spread = a.sub(v, squared);
+        let step = over_root(a, spread, [epsilon, rate], g);
         let new = a.sub(w, step);
-    } => [velocity, average, new];
+    } => [v, c, new];
 
     /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², w ← w − scale · m / (√v + ε)
     Adam(a, g; [beta_1, rest_1, beta_2, rest_2, epsilon, scale]; [m, v, w]) {
-        let kept = a.mul(beta_1, m);
-        let taken = a.mul(rest_1, g);
-        let momentum = a.add(kept, taken);
-        let squared = a.square(g);
-        let kept = a.mul(beta_2, v);
-        let taken = a.mul(rest_2, squared);
-        let velocity = a.add(kept, taken);
-        let root = a.sqrt(velocity);
-        let shifted = a.add(root, epsilon);
-        let scaled = a.mul(scale, momentum);
-        let step = a.div(scaled, shifted);
-        let new = a.sub(w, step);
-    } => [momentum, velocity, new];
+        let averages = [[beta_1, rest_1], [beta_2, rest_2]];
+        let [m, v, new] = adam(a, g, averages, [epsilon, scale], [m, v, w]);
+    } => [m, v, new];
 
     /// As [`Adam`], from w − w · decay · rate instead of w
     AdamW(a, g; [decay, rate, beta_1, rest_1, beta_2, rest_2, epsilon, scale]; [m, v, w]) {
-        let less = a.mul(w, decay);
-        let less = a.mul(less, rate);
+        let decayed = a.mul(w, decay);
+        let less = a.mul(decayed, rate);
         let from = a.sub(w, less);
-        let kept = a.mul(beta_1, m);
-        let taken = a.mul(rest_1, g);
-        let momentum = a.add(kept, taken);
-        let squared = a.square(g);
-        let kept = a.mul(beta_2, v);
-        let taken = a.mul(rest_2, squared);
-        let velocity = a.add(kept, taken);
-        let root = a.sqrt(velocity);
-        let shifted = a.add(root, epsilon);
-        let scaled = a.mul(scale, momentum);
-        let step = a.div(scaled, shifted);
-        let new = a.sub(from, step);
-    } => [momentum, velocity, new];
+        let averages = [[beta_1, rest_1], [beta_2, rest_2]];
+        let [m, v, new] = adam(a, g, averages, [epsilon, scale], [m, v, from]);
+    } => [m, v, new];
 
     /// v ← v + g², w ← w − rate · g / √(v + ε)
     Adagrad(a, g; [epsilon, rate]; [v, w]) {
         let squared = a.square(g);
-        let sum = a.add(v, squared);
-        let shifted = a.add(sum, epsilon);
-        let root = a.sqrt(shifted);
-        let scaled = a.mul(rate, g);
-        let step = a.div(scaled, root);
+        let v = a.add(v, squared);
+        let step = over_root(a, v, [epsilon, rate], g);
         let new = a.sub(w, step);
-    } => [sum, new];
+    } => [v, new];
 }
 
 /// A formula of g + s₁ · (s₀ · w), the gradient with a penalty's on the squared weights.
