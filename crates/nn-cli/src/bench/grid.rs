@@ -157,6 +157,9 @@ fn with_images(
     }
 }
 
+/// More than the time that a library's threads wait awake for the next call: OpenBLAS's for 2²⁶ cycles, some 20 ms.
+const LINGERING: Duration = Duration::from_millis(60);
+
 /// Steps with one backend on images in one form, which they go through batch by batch, again and again.
 struct Stepper<'a> {
     name: String,
@@ -165,6 +168,8 @@ struct Stepper<'a> {
     labels: &'a [i32],
     batch: usize,
     next: usize,
+    /// Whether the library computes on threads of its own, which keep processors for a while after a call.
+    lingers: bool,
     seconds: Vec<f64>,
 }
 
@@ -188,7 +193,8 @@ impl<'a> Stepper<'a> {
             format!("{}, {}", rival.name, form.name())
         };
         let (labels, batch) = (images.labels, cell.batch);
-        Ok(Self { name, network, x, labels, batch, next: 0, seconds: Vec::new() })
+        let lingers = rival.backend.describe().threads_per_call > 1;
+        Ok(Self { name, network, x, labels, batch, next: 0, lingers, seconds: Vec::new() })
     }
 
     /// The mean seconds of `count` steps, which follow each other.
@@ -209,6 +215,13 @@ impl<'a> Stepper<'a> {
             return Err(Failure::other(format_args!("{}: the loss is no finite number: {loss}", self.name)));
         }
         Ok(time / count as f64)
+    }
+
+    /// Lets the library's threads fall asleep, so that whoever comes next has all processors.
+    fn rest(&self) {
+        if self.lingers {
+            std::thread::sleep(LINGERING);
+        }
     }
 
     fn best(&self) -> f64 {
@@ -251,12 +264,14 @@ fn in_turns(steppers: &mut Vec<Stepper<'_>>, seconds: f64) -> Result<(), Failure
     for stepper in steppers.iter_mut() {
         let time = stepper.take(1)?;
         stepper.seconds.push(time);
+        stepper.rest();
     }
     if begin.elapsed().as_secs_f64() > seconds {
         return Ok(());
     }
     for stepper in steppers.iter_mut() {
         stepper.seconds = vec![stepper.take(1)?];
+        stepper.rest();
     }
     let best = |steppers: &[Stepper<'_>]| steppers.iter().map(Stepper::best).fold(f64::INFINITY, f64::min);
     let fastest_blas = best(&steppers[1..]);
@@ -278,6 +293,7 @@ fn in_turns(steppers: &mut Vec<Stepper<'_>>, seconds: f64) -> Result<(), Failure
                     break;
                 }
             }
+            stepper.rest();
         }
         if begin.elapsed().as_secs_f64() > seconds {
             break;
