@@ -73,10 +73,10 @@ fn find(program: &Program, sum: usize, stage: usize) -> Option<Found> {
     }
     // Whoever else reads the variables (fetches do so before everything) does so in an earlier instruction of these shards,
     // or before them.
-    let is_later = |(s, i): (usize, usize)| s > stage && (s, i) != (pass_stage, pass_number);
     let runs_later = |reads: &dyn Fn(&Instr) -> bool| {
         program.stages.iter().enumerate().skip(stage + 1).any(|(s, later)| {
-            let mut before = later.before.iter().enumerate().filter(|(i, _)| is_later((s, *i)));
+            let before = later.before.iter().enumerate();
+            let mut before = before.filter(|(i, _)| (s, *i) != (pass_stage, pass_number));
             before.any(|(_, instr)| reads(instr)) || later.per_shard.iter().any(reads)
         })
     };
@@ -161,10 +161,8 @@ impl<T: Scalar> Pool<T> {
         let mut parts = cut(outputs, len * blocks.div_ceil(self.threads()).max(1));
         self.for_each(&mut parts, &|part: &mut Piece<'_, T>, worker| {
             let mut sum = worker.scratch.take(len);
-            let outputs: SmallVec<[&mut [T]; FEW]> = part.outputs.iter_mut().map(|o| &mut **o).collect();
-            let mut outputs = outputs;
             // The last block is the one that the products before this one have left in the cache.
-            for block in cut(&mut outputs, len).iter_mut().rev() {
+            for block in cut(&mut part.outputs, len).iter_mut().rev() {
                 let start = part.start + block.start;
                 // The row that pads a block: no product writes it.
                 sum[rows * cols..].fill(T::zero());
