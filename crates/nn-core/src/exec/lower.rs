@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::analysis::{Analysis, When, is_source};
+use super::bands::bands;
 use super::fusion::{Form, Fusion};
 use super::memory::share_slots;
 use super::passes::Passes;
@@ -34,6 +35,9 @@ pub(super) fn lower(
     update_in_place(&mut lower.program, |stage| {
         symbols[stage].and_then(rows).is_some_and(|rows| rows <= shard_rows)
     });
+    for stage in &mut lower.program.stages {
+        stage.bands = bands(&stage.per_shard);
+    }
     share_slots(&mut lower.program, &lower.slots);
     Ok(lower.program)
 }

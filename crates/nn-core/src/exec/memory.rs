@@ -43,7 +43,11 @@ pub(super) fn share_slots(program: &mut Program, slots: &BufferSizes) {
         let mut sizes: Vec<usize> = Vec::new();
         for stage in &mut program.stages {
             let mut lives: BTreeMap<usize, Life> = BTreeMap::new();
-            for (step, instr) in stage.per_shard.iter().enumerate() {
+            // The instructions of a band are one step: a thread may be ahead of another by all of them.
+            let steps = stage.bands.iter().enumerate().flat_map(|(step, band)| {
+                stage.per_shard[band.instrs.clone()].iter().map(move |instr| (step, instr))
+            });
+            for (step, instr) in steps {
                 for operand in instr.ins.iter().chain(&instr.outs).filter(|o| o.ints == ints) {
                     if let Place::Slot(i) = operand.place {
                         lives.entry(i).or_insert(Life { from: step, to: step, len: lens[i] }).to = step;
@@ -79,6 +83,34 @@ mod tests {
     fn a_chain_of_values_needs_two_buffers() {
         let lives: Vec<Life> = (0..10).map(|i| Life { from: i, to: i + 1, len: 100 }).collect();
         assert_eq!(assign(&lives).1, [100, 100]);
+    }
+
+    /// Two instructions of a band, the second of which reads nothing that the first read.
+    #[test]
+    fn values_of_a_band_share_no_slot_even_if_one_is_dead_before_the_other() {
+        use crate::exec::bands::Band;
+        use crate::exec::program::{Extent, Instr, Kernel, Operand, Stage};
+        let value = |slot| Operand {
+            place: Place::Slot(slot),
+            extent: Extent::Batch,
+            cols: 8,
+            ints: false,
+            blocked: true,
+        };
+        let copy =
+            |from, to| Instr { kernel: Kernel::Relayout, ins: vec![value(from)], outs: vec![value(to)] };
+        let slots = BufferSizes { floats: vec![8; 4], ints: vec![] };
+        let instrs = vec![copy(0, 1), copy(1, 2), copy(2, 3)];
+        let shared_by = |bands: &[std::ops::Range<usize>]| {
+            let bands = bands.iter().map(|instrs| Band { instrs: instrs.clone(), cols: None }).collect();
+            let stage = Stage { per_shard: instrs.clone(), bands, ..Stage::default() };
+            let mut program = Program { stages: vec![stage], ..Program::default() };
+            share_slots(&mut program, &slots);
+            program.slots.floats.len()
+        };
+        assert_eq!(shared_by(&[0..1, 1..2, 2..3]), 2);
+        assert_eq!(shared_by(&[0..1, 1..3]), 3);
+        assert_eq!(shared_by(&[0..3, 3..3]), 4);
     }
 
     proptest! {

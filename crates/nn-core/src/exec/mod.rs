@@ -16,6 +16,8 @@
 
 mod ahead;
 mod analysis;
+mod bands;
+mod columns;
 mod elementwise;
 mod fusion;
 mod layout;

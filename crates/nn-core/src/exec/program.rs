@@ -1,6 +1,7 @@
 //! What a set of fetches compiles to: instructions that run per shard, sums over the lanes, and instructions that run
 //! once. Places are numbers of buffers; no node of the graph appears here but in names for pictures.
 
+use super::bands::Band;
 use crate::graph::{Spread, Symbol, VarId};
 use crate::ops::{Activation, Binary, Comparison, Pass, Trans, Unary};
 
@@ -140,6 +141,8 @@ pub(super) struct Stage {
     pub(super) before: Vec<Instr>,
     /// Runs for each shard; empty in the last stage.
     pub(super) per_shard: Vec<Instr>,
+    /// How they run on all threads at once, where each shard does.
+    pub(super) bands: Vec<Band>,
     /// The batch axis that the shards cut.
     pub(super) symbol: Option<Symbol>,
 }

@@ -6,13 +6,13 @@
 
 use smallvec::SmallVec;
 
-use super::elementwise::{FEW, Piece, cut};
-use super::pool::Pool;
+use super::elementwise::{FEW, cut};
+use super::pool::Worker;
 use super::program::{Fetched, Instr, Kernel, Operand, Place, Program};
 use super::store::{ShardStore, Store};
 use crate::Scalar;
 use crate::backend::reference::fits;
-use crate::matrix::{MatMut, blocked_len};
+use crate::matrix::{MatMut, MatRef, blocked_len};
 use crate::ops::{Binary, Pass, PassArgs, Source, Step, Sum};
 
 /// Lets every sum of the stages that `is_single` names which only serves to update variables go into them at once. The
@@ -142,43 +142,37 @@ fn pass_in_blocks(product: &Instr, instr: &Instr, sum: Place) -> Option<Instr> {
     })
 }
 
-impl<T: Scalar> Pool<T> {
-    /// variables ← the pass of xᵀ · δ, block of columns by block of columns; `outputs` are the variables' elements.
-    pub(super) fn update(
-        &self,
-        (pass, gradient): (&Pass, usize),
-        instr: &Instr,
-        store: &ShardStore<'_, '_, T>,
-        outputs: &mut [&mut [T]],
-    ) {
-        let (x, delta, backend) = (&instr.ins[0], store.matrix(&instr.ins[1]), store.shared.backend);
-        let (rows, cols) = (store.extent(&instr.outs[0]), store.block_cols());
-        let len = blocked_len(rows, cols);
-        let others = &instr.ins[PRODUCT..];
-        let (arrays, scalars) = others.split_at(pass.inputs() - 1);
-        let scalars: SmallVec<[T; FEW]> = scalars.iter().map(|s| store.floats(s)[0]).collect();
-        let blocks = delta.cols() / cols;
-        let mut parts = cut(outputs, len * blocks.div_ceil(self.threads()).max(1));
-        self.for_each(&mut parts, &|part: &mut Piece<'_, T>, worker| {
-            let mut sum = worker.scratch.take(len);
-            // The last block is the one that the products before this one have left in the cache.
-            for block in cut(&mut part.outputs, len).iter_mut().rev() {
-                let start = part.start + block.start;
-                // The row that pads a block: no product writes it.
-                sum[rows * cols..].fill(T::zero());
-                let dw = fits(MatMut::blocked(&mut sum, rows, cols, cols));
-                let delta = delta.columns(start / len * cols, cols);
-                let (x, begin) = (store.input(x), Sum::Begin);
-                backend.accumulate_weights(T::one(), x, delta, begin, dw, &mut worker.scratch);
-                let mut inputs: SmallVec<[&[T]; FEW]> =
-                    arrays.iter().map(|a| &store.floats(a)[start..][..len]).collect();
-                inputs.insert(gradient, &sum[..]);
-                let args = PassArgs::new(pass, &inputs, &scalars, &mut block.outputs);
-                backend.pass(fits(args), &mut worker.scratch);
-            }
-            worker.scratch.give(sum);
-        });
+/// variables ← the pass of xᵀ · δ, block of columns by block of columns, for the columns of `delta`, which begin at number
+/// `first`; `outputs` are the elements of the variables that belong to them.
+pub(super) fn update<T: Scalar>(
+    (pass, gradient): (&Pass, usize),
+    instr: &Instr,
+    store: &ShardStore<'_, '_, T>,
+    (first, delta): (usize, MatRef<'_, T>),
+    outputs: &mut [&mut [T]],
+    worker: &mut Worker<T>,
+) {
+    let (x, backend) = (store.input(&instr.ins[0]), store.shared.backend);
+    let (rows, cols) = (store.extent(&instr.outs[0]), store.block_cols());
+    let len = blocked_len(rows, cols);
+    let (arrays, scalars) = instr.ins[PRODUCT..].split_at(pass.inputs() - 1);
+    let scalars: SmallVec<[T; FEW]> = scalars.iter().map(|s| store.floats(s)[0]).collect();
+    let mut sum = worker.scratch.take(len);
+    // The last block is the one that the products before this one have left in the cache.
+    for block in cut(outputs, len).iter_mut().rev() {
+        let start = first / cols * len + block.start;
+        // The row that pads a block: no product writes it.
+        sum[rows * cols..].fill(T::zero());
+        let dw = fits(MatMut::blocked(&mut sum, rows, cols, cols));
+        let delta = delta.columns(block.start / len * cols, cols);
+        backend.accumulate_weights(T::one(), x, delta, Sum::Begin, dw, &mut worker.scratch);
+        let mut inputs: SmallVec<[&[T]; FEW]> =
+            arrays.iter().map(|a| &store.floats(a)[start..][..len]).collect();
+        inputs.insert(gradient, &sum[..]);
+        let args = PassArgs::new(pass, &inputs, &scalars, &mut block.outputs);
+        backend.pass(fits(args), &mut worker.scratch);
     }
+    worker.scratch.give(sum);
 }
 
 #[cfg(test)]

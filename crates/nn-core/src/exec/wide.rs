@@ -42,33 +42,13 @@ pub(super) fn shard_rows(rows: usize, preferred: usize) -> usize {
     if rows <= preferred + preferred / 2 { rows.max(preferred) } else { preferred }
 }
 
-/// A part of a matrix that is written, and where it begins in the whole.
+/// Rows of a matrix that is written, and the number of the first.
 struct Part<'a, T> {
     first: usize,
     matrix: MatMut<'a, T>,
 }
 
 type Parts<'a, T> = SmallVec<[Part<'a, T>; 16]>;
-
-/// Cuts a matrix in blocks into as many parts of whole blocks as there are threads, or fewer.
-fn cut_columns<T>(matrix: MatMut<'_, T>, parts: usize) -> Parts<'_, T> {
-    let (block, blocks) = (matrix.block_cols(), matrix.cols() / matrix.block_cols());
-    let parts = parts.min(blocks).max(1);
-    let mut cut = Parts::new();
-    let (mut rest, mut first) = (matrix, 0);
-    for part in 1..parts {
-        let end = blocks * part / parts * block;
-        match rest.split_at_column(end - first) {
-            Some((left, right)) => {
-                cut.push(Part { first, matrix: left });
-                (rest, first) = (right, end);
-            }
-            None => unreachable!("boundaries of blocks"),
-        }
-    }
-    cut.push(Part { first, matrix: rest });
-    cut
-}
 
 /// Cuts a plain matrix into parts of rows, whose numbers are multiples of `unit`, but for the last, which has what is left, too.
 fn cut_rows<T>(matrix: MatMut<'_, T>, parts: usize, unit: usize) -> Parts<'_, T> {
@@ -112,17 +92,15 @@ impl<T: Scalar> Wide<'_, T> {
             let rows = self.shard_rows.min(lane.rows - first);
             let fed = self.prepare(stage, (lane.first + first, rows), with);
             let prepared = fed.map(|feed| (feed, &self.prepared[..]));
-            for instr in &stage.per_shard {
-                let mut taken = Variables::take(instr, vars);
+            for band in &stage.bands {
+                let instrs = &stage.per_shard[band.instrs.clone()];
+                let mut taken = Variables::take(instrs, vars);
                 let shared = with.shared(vars, constants, block_cols);
                 let mut store =
                     ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows, prepared };
-                match &instr.kernel {
-                    Kernel::Descend => self.pool.descend(instr, &store, taken.elements()[0]),
-                    Kernel::Update { pass, gradient } => {
-                        self.pool.update((pass, *gradient), instr, &store, &mut taken.elements());
-                    }
-                    _ => self.pool.execute(instr, &mut store),
+                match band.cols {
+                    Some(cols) => self.pool.run_columns(instrs, cols, &mut store, &mut taken),
+                    None => instrs.iter().for_each(|instr| self.pool.run_rows(instr, &mut store, &mut taken)),
                 }
                 taken.give_back(vars);
             }
@@ -130,19 +108,20 @@ impl<T: Scalar> Wide<'_, T> {
     }
 }
 
-/// The variables that an instruction writes, out of their places until it is done.
-struct Variables<T>(SmallVec<[(VarId, AlignedBuf<T>); FEW]>);
+/// The variables that a band writes, out of their places until it is done.
+pub(super) struct Variables<T>(SmallVec<[(VarId, AlignedBuf<T>); FEW]>);
 
 impl<T: Scalar> Variables<T> {
-    fn take(instr: &Instr, vars: &mut [Variable<T>]) -> Self {
-        let written = instr.outs.iter().filter_map(|out| match out.place {
+    fn take(instrs: &[Instr], vars: &mut [Variable<T>]) -> Self {
+        let written = instrs.iter().flat_map(|instr| &instr.outs).filter_map(|out| match out.place {
             Place::Var(id) => Some((id, take(vars[id.index()].buf_mut()))),
             _ => None,
         });
         Self(written.collect())
     }
 
-    fn elements(&mut self) -> SmallVec<[&mut [T]; FEW]> {
+    /// Their elements, in the order in which they are written.
+    pub(super) fn elements(&mut self) -> SmallVec<[&mut [T]; FEW]> {
         self.0.iter_mut().map(|(_, buf)| &mut buf[..]).collect()
     }
 
@@ -192,55 +171,33 @@ impl<T: Scalar> Wide<'_, T> {
     }
 }
 
+/// The multiply-adds of an instruction, where they are many.
+pub(super) fn multiply_adds<T: Scalar>(instr: &Instr, store: &ShardStore<'_, '_, T>) -> usize {
+    let (ins, rows) = (instr.ins.as_slice(), store.rows());
+    match instr.kernel {
+        Kernel::Affine { .. } | Kernel::Backpropagate { .. } => rows * store.extent(&ins[1]) * ins[1].cols,
+        Kernel::AccumulateWeights | Kernel::Descend | Kernel::Update { .. } => {
+            rows * store.extent(&instr.outs[0]) * instr.outs[0].cols
+        }
+        _ => 0,
+    }
+}
+
 impl<T: Scalar> Pool<T> {
-    /// w ← w − rate xᵀ · δ
-    fn descend(&self, instr: &Instr, store: &ShardStore<'_, '_, T>, weights: &mut [T]) {
-        let rate = -store.floats(&instr.ins[2])[0];
-        self.accumulate((rate, Sum::Continue), instr, store, view(store, &instr.outs[0], weights));
-    }
-
-    /// dw ← dw + α xᵀ · δ, or without the old dw where the sum begins
-    fn accumulate(
-        &self,
-        (alpha, sum): (T, Sum),
-        instr: &Instr,
-        store: &ShardStore<'_, '_, T>,
-        dw: MatMut<'_, T>,
-    ) {
-        let (x, delta, backend) = (&instr.ins[0], store.matrix(&instr.ins[1]), store.shared.backend);
-        let parts = self.parts(store.rows() * dw.rows() * dw.cols());
-        let by_columns = !dw.is_plain();
-        // Numbers that lie in one matrix can be cut by their columns, which are rows of dW.
-        let x = match store.input(x) {
-            InputRef::Dense(rows) => rows.view().ok_or(InputRef::Dense(rows)),
-            other => Err(other),
-        };
-        let mut parts = match &x {
-            _ if by_columns => cut_columns(dw, parts),
-            Ok(x) if x.block_cols() < dw.rows() => cut_rows(dw, parts, x.block_cols()),
-            Ok(_) => cut_rows(dw, parts, MIN_INPUTS),
-            Err(_) => cut_rows(dw, 1, 1),
-        };
-        self.for_each(&mut parts, &|part, worker| {
-            let (first, dw) = (part.first, part.matrix.reborrow());
-            let delta = if by_columns { delta.columns(first, dw.cols()) } else { delta };
-            let x = match x {
-                Ok(x) if !by_columns => InputRef::dense(x.columns(first, dw.rows())),
-                Ok(x) => InputRef::dense(x),
-                Err(x) => x,
-            };
-            backend.accumulate_weights(alpha, x, delta, sum, dw, &mut worker.scratch);
-        });
-    }
-
     /// Into how many parts to cut so much work.
-    fn parts(&self, multiply_adds: usize) -> usize {
+    pub(super) fn parts(&self, multiply_adds: usize) -> usize {
         if multiply_adds < MIN_WORK { 1 } else { self.threads() }
     }
 
-    /// Runs an instruction, on all threads if it is large.
-    fn execute(&self, instr: &Instr, store: &mut ShardStore<'_, '_, T>) {
+    /// Runs an instruction that is not cut along columns: by rows, if it is large and can be, and else on this thread.
+    fn run_rows(&self, instr: &Instr, store: &mut ShardStore<'_, '_, T>, variables: &mut Variables<T>) {
         let backend = store.shared.backend;
+        let parts = self.parts(multiply_adds(instr, store));
+        if instr.kernel == Kernel::Descend {
+            let rate = -store.floats(&instr.ins[2])[0];
+            let weights = view(store, &instr.outs[0], variables.elements().remove(0));
+            return self.accumulate((rate, Sum::Continue), instr, store, weights, parts);
+        }
         let mut out = match instr.kernel {
             Kernel::Affine { .. } | Kernel::Backpropagate { .. } | Kernel::AccumulateWeights => {
                 Taken::new(store, &instr.outs[0])
@@ -248,54 +205,61 @@ impl<T: Scalar> Pool<T> {
             _ => return execute(instr, backend, store),
         };
         let to = view(&*store, &instr.outs[0], out.elements());
-        let (ins, store_ref) = (instr.ins.as_slice(), &*store);
+        let (ins, from) = (instr.ins.as_slice(), &*store);
         match instr.kernel {
             Kernel::Affine { f, bias } => {
-                let w = store_ref.matrix(&ins[1]);
-                let bias = bias.then(|| store_ref.floats(&ins[2]));
-                let by_columns = !to.is_plain();
+                let (x, w) = (from.input(&ins[0]), from.matrix(&ins[1]));
+                let bias = bias.then(|| from.floats(&ins[2]));
                 // Which rows a kernel pairs, and with it how their sums are rounded, depends on which rows it gets.
-                let in_pairs = matches!(store_ref.input(&ins[0]), InputRef::SparseBytes(_));
-                let work = to.rows() * w.rows() * w.cols();
-                let parts = if in_pairs && !by_columns { 1 } else { self.parts(work) };
-                let mut parts =
-                    if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, MIN_ROWS) };
+                let in_pairs = matches!(x, InputRef::SparseBytes(_));
+                let mut parts = cut_rows(to, if in_pairs { 1 } else { parts }, MIN_ROWS);
                 self.for_each(&mut parts, &|part, worker| {
-                    let (first, y) = (part.first, part.matrix.reborrow());
-                    let x = store_ref.input(&ins[0]);
-                    if by_columns {
-                        let bias = bias.map(|bias| &bias[first..first + y.cols()]);
-                        backend.affine(x, w.columns(first, y.cols()), bias, f, y, &mut worker.scratch);
-                    } else {
-                        backend.affine(x.slice(first, y.rows()), w, bias, f, y, &mut worker.scratch);
-                    }
+                    let y = part.matrix.reborrow();
+                    let x = from.input(&ins[0]).slice(part.first, y.rows());
+                    backend.affine(x, w, bias, f, y, &mut worker.scratch);
                 });
             }
             Kernel::Backpropagate { f } => {
-                let (dy, w, y) =
-                    (store_ref.matrix(&ins[0]), store_ref.matrix(&ins[1]), store_ref.matrix(&ins[2]));
-                let parts = self.parts(to.rows() * w.rows() * w.cols());
-                let by_columns = !to.is_plain();
-                let mut parts =
-                    if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, MIN_ROWS) };
+                let (dy, w, y) = (from.matrix(&ins[0]), from.matrix(&ins[1]), from.matrix(&ins[2]));
+                let mut parts = cut_rows(to, parts, MIN_ROWS);
                 self.for_each(&mut parts, &|part, worker| {
                     let (first, delta) = (part.first, part.matrix.reborrow());
-                    if by_columns {
-                        let (w, y) = (w.row_range(first, delta.cols()), y.columns(first, delta.cols()));
-                        backend.backpropagate(dy, w, f, y, delta, &mut worker.scratch);
-                    } else {
-                        let rows = delta.rows();
-                        let (dy, y) = (dy.row_range(first, rows), y.row_range(first, rows));
-                        backend.backpropagate(dy, w, f, y, delta, &mut worker.scratch);
-                    }
+                    let (dy, y) = (dy.row_range(first, delta.rows()), y.row_range(first, delta.rows()));
+                    backend.backpropagate(dy, w, f, y, delta, &mut worker.scratch);
                 });
             }
             _ => {
-                let sum = if store_ref.begins_sums() { Sum::Begin } else { Sum::Continue };
-                self.accumulate((T::one(), sum), instr, store_ref, to);
+                let sum = if from.begins_sums() { Sum::Begin } else { Sum::Continue };
+                self.accumulate((T::one(), sum), instr, from, to, parts);
             }
         }
         out.give_back(store);
+    }
+
+    /// dw ← dw + α xᵀ · δ, or without the old dw where the sum begins, for a plain dw.
+    fn accumulate(
+        &self,
+        (alpha, sum): (T, Sum),
+        instr: &Instr,
+        store: &ShardStore<'_, '_, T>,
+        dw: MatMut<'_, T>,
+        parts: usize,
+    ) {
+        let (delta, backend) = (store.matrix(&instr.ins[1]), store.shared.backend);
+        // Numbers that lie in one matrix can be cut by their columns, which are rows of dW.
+        let x = match store.input(&instr.ins[0]) {
+            InputRef::Dense(rows) => rows.view().ok_or(InputRef::Dense(rows)),
+            other => Err(other),
+        };
+        let mut parts = cut_rows(dw, if x.is_ok() { parts } else { 1 }, MIN_INPUTS);
+        self.for_each(&mut parts, &|part, worker| {
+            let (first, dw) = (part.first, part.matrix.reborrow());
+            let x = match x {
+                Ok(x) => InputRef::dense(x.columns(first, dw.rows())),
+                Err(x) => x,
+            };
+            backend.accumulate_weights(alpha, x, delta, sum, dw, &mut worker.scratch);
+        });
     }
 }
 

@@ -1,0 +1,179 @@
+//! Bands: instructions of a shard that follow each other and can be cut along the same columns, so that a thread runs all of
+//! them on its own columns with nobody to wait for in between.
+
+use std::ops::Range;
+
+use super::program::{Instr, Kernel, Operand};
+
+/// Instructions that run in one go.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Band {
+    /// Which of the shard's instructions.
+    pub(super) instrs: Range<usize>,
+    /// The columns that all are cut along; none where a single instruction is cut in another way, or not at all.
+    pub(super) cols: Option<usize>,
+}
+
+/// The bands of a shard's instructions, as long as possible.
+pub(super) fn bands(instrs: &[Instr]) -> Vec<Band> {
+    let mut bands: Vec<Band> = Vec::new();
+    for (number, instr) in instrs.iter().enumerate() {
+        let cols = columns(instr);
+        match bands.last_mut() {
+            Some(band)
+                if cols.is_some()
+                    && band.cols == cols
+                    && instrs[band.instrs.clone()].iter().all(|before| can_follow(before, instr)) =>
+            {
+                band.instrs.end = number + 1;
+            }
+            _ => bands.push(Band { instrs: number..number + 1, cols }),
+        }
+    }
+    bands
+}
+
+/// Whether what an instruction writes is cut by its rows, which are columns of what it reads.
+pub(super) fn is_cut_by_rows(instr: &Instr) -> bool {
+    matches!(instr.kernel, Kernel::AccumulateWeights | Kernel::Descend) && !instr.outs[0].blocked
+}
+
+/// How many columns the instruction can be cut along, in whole blocks.
+fn columns(instr: &Instr) -> Option<usize> {
+    let (ins, outs) = (&instr.ins, &instr.outs);
+    let in_blocks = |x: &Operand| x.blocked.then_some(x.cols);
+    match instr.kernel {
+        Kernel::AccumulateWeights | Kernel::Descend if is_cut_by_rows(instr) => in_blocks(&ins[0]),
+        Kernel::Affine { .. }
+        | Kernel::Backpropagate { .. }
+        | Kernel::AccumulateWeights
+        | Kernel::Descend
+        | Kernel::Update { .. } => in_blocks(&outs[0]),
+        Kernel::AccumulateRows => in_blocks(&ins[0]),
+        _ => None,
+    }
+}
+
+/// Which part of a matrix belongs to some columns of a band.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Columns,
+    Rows,
+}
+
+/// Which part of its input number `i` the instruction reads, if it does not read all of it.
+fn reads(instr: &Instr, i: usize) -> Option<Part> {
+    match (&instr.kernel, i) {
+        (Kernel::Backpropagate { .. }, 1) => Some(Part::Rows),
+        (Kernel::Backpropagate { .. }, 2) | (Kernel::AccumulateRows, _) => Some(Part::Columns),
+        (Kernel::AccumulateWeights | Kernel::Descend, 0) if is_cut_by_rows(instr) => Some(Part::Columns),
+        (Kernel::AccumulateWeights | Kernel::Descend, 1) if !is_cut_by_rows(instr) => Some(Part::Columns),
+        (Kernel::Update { .. }, 1) => Some(Part::Columns),
+        _ => None,
+    }
+}
+
+/// Which part of a matrix the instruction writes, if it writes one as a matrix.
+fn writes(instr: &Instr) -> Option<Part> {
+    match instr.kernel {
+        Kernel::AccumulateRows | Kernel::Update { .. } => None,
+        _ if is_cut_by_rows(instr) => Some(Part::Rows),
+        _ => Some(Part::Columns),
+    }
+}
+
+/// Whether a thread may run `after` on its columns while another one still runs `before` on its own: what either reads of the
+/// other's must be its own part.
+fn can_follow(before: &Instr, after: &Instr) -> bool {
+    let is_out = |instr: &Instr, x: &Operand| instr.outs.iter().any(|out| out.place == x.place);
+    let only_own = |reader: &Instr, writer: &Instr| {
+        let mut ins = reader.ins.iter().enumerate();
+        ins.all(|(i, x)| {
+            !is_out(writer, x) || reads(reader, i).is_some_and(|part| writes(writer) == Some(part))
+        })
+    };
+    only_own(after, before) && only_own(before, after) && !after.outs.iter().any(|out| is_out(before, out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::program::{Extent, Place};
+    use crate::graph::VarId;
+    use crate::ops::Activation;
+
+    const TANH: Activation = Activation::Tanh;
+
+    /// A value of a batch, in blocks of columns.
+    fn blocks(slot: usize, cols: usize) -> Operand {
+        Operand { place: Place::Slot(slot), extent: Extent::Batch, cols, ints: false, blocked: true }
+    }
+
+    /// A value of a batch that is not.
+    fn plain(slot: usize, cols: usize) -> Operand {
+        Operand { blocked: false, ..blocks(slot, cols) }
+    }
+
+    fn weights(var: usize, rows: usize, cols: usize, blocked: bool) -> Operand {
+        Operand { place: Place::Var(VarId(var)), extent: Extent::Fixed(rows), cols, ints: false, blocked }
+    }
+
+    fn sum(number: usize, rows: usize, cols: usize, blocked: bool) -> Operand {
+        Operand { place: Place::Sum(number), ..weights(0, rows, cols, blocked) }
+    }
+
+    fn instr(kernel: Kernel, ins: &[Operand], out: Operand) -> Instr {
+        Instr { kernel, ins: ins.to_vec(), outs: vec![out] }
+    }
+
+    fn found(instrs: &[Instr]) -> Vec<(Range<usize>, Option<usize>)> {
+        bands(instrs).into_iter().map(|band| (band.instrs, band.cols)).collect()
+    }
+
+    #[test]
+    fn the_way_back_through_a_hidden_layer_is_one_band() {
+        let (x, y, dy, delta) = (plain(0, 784), blocks(1, 512), plain(2, 10), blocks(3, 512));
+        let (w1, w2) = (weights(0, 784, 512, true), weights(1, 512, 10, false));
+        let rate = weights(2, 1, 1, false);
+        let instrs = [
+            instr(Kernel::Affine { f: TANH, bias: false }, &[x, w1], y),
+            instr(Kernel::Affine { f: Activation::Linear, bias: false }, &[y, w2], plain(4, 10)),
+            instr(Kernel::AccumulateRows, &[dy], sum(0, 1, 10, false)),
+            instr(Kernel::Backpropagate { f: TANH }, &[dy, w2, y], delta),
+            instr(Kernel::AccumulateRows, &[delta], sum(1, 1, 512, false)),
+            instr(Kernel::Descend, &[y, dy, rate], w2),
+            instr(Kernel::Descend, &[x, delta, rate], w1),
+        ];
+        assert_eq!(found(&instrs), [(0..1, Some(512)), (1..2, None), (2..3, None), (3..7, Some(512))]);
+    }
+
+    #[test]
+    fn what_needs_all_of_a_value_waits_for_it() {
+        let (y, delta2, delta1) = (blocks(0, 512), blocks(1, 512), blocks(2, 512));
+        let (x, dy, w3) = (plain(3, 784), plain(4, 10), weights(2, 512, 10, false));
+        let w2 = weights(1, 512, 512, true);
+        let back = |dy, w, y, delta| instr(Kernel::Backpropagate { f: TANH }, &[dy, w, y], delta);
+        // δ₁ = δ₂ · W₂ᵀ ⊙ f′ needs δ₂ from all threads, and of W₂, as it was, other rows than those of a thread's columns.
+        let instrs = [
+            back(dy, w3, y, delta2),
+            back(delta2, w2, y, delta1),
+            instr(Kernel::Descend, &[y, delta2, x], w2),
+        ];
+        assert_eq!(found(&instrs), [0..1, 1..2, 2..3].map(|instrs| (instrs, Some(512))));
+        // x · W after W was changed: the changed rows are not those of the columns that are computed.
+        let forward = instr(Kernel::Affine { f: TANH, bias: false }, &[y, w2], delta1);
+        let instrs = [forward, instr(Kernel::Descend, &[y, delta2, x], w2)];
+        assert_eq!(found(&instrs), [(0..1, Some(512)), (1..2, Some(512))]);
+    }
+
+    #[test]
+    fn other_columns_are_another_band() {
+        let (x, y, z) = (plain(0, 784), blocks(1, 512), blocks(2, 256));
+        let affine = |w: usize, out: Operand| {
+            instr(Kernel::Affine { f: TANH, bias: false }, &[x, weights(w, 784, out.cols, true)], out)
+        };
+        assert_eq!(found(&[affine(0, y), affine(1, z)]), [(0..1, Some(512)), (1..2, Some(256))]);
+        assert_eq!(found(&[affine(0, y), affine(1, blocks(2, 512))]), [(0..2, Some(512))]);
+        assert_eq!(found(&[affine(0, y), affine(1, y)]).len(), 2, "written twice");
+    }
+}

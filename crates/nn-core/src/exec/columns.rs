@@ -1,0 +1,214 @@
+//! Running a [band](super::bands): each thread its own columns, one instruction after the other.
+//!
+//! Everything that the band writes is taken out of its place and cut. Whoever reads some of it within the band is given the piece
+//! of its own thread; everything else is read where it is.
+
+use smallvec::SmallVec;
+
+use super::bands::is_cut_by_rows;
+use super::elementwise::FEW;
+use super::pool::{Pool, Worker};
+use super::program::{Instr, Kernel, Operand, Place};
+use super::run::view;
+use super::store::{ShardStore, Store, Taken};
+use super::update::update;
+use super::wide::{Variables, multiply_adds};
+use crate::Scalar;
+use crate::matrix::{InputRef, MatMut, MatRef, blocked_len};
+use crate::ops::Sum;
+
+/// A piece of an output.
+enum Piece<'a, T> {
+    /// Columns of a matrix in blocks.
+    Columns(MatMut<'a, T>),
+    /// Rows of a plain matrix that belong to these columns.
+    Rows(MatMut<'a, T>),
+    /// The numbers that belong to these columns, so many for each block.
+    Numbers(&'a mut [T], usize),
+}
+
+impl<'a, T: Scalar> Piece<'a, T> {
+    /// The whole output of an instruction.
+    fn whole(store: &ShardStore<'_, '_, T>, instr: &Instr, out: &Operand, elements: &'a mut [T]) -> Self {
+        let block = store.block_cols();
+        match instr.kernel {
+            Kernel::AccumulateRows => Self::Numbers(elements, block),
+            Kernel::Update { .. } => Self::Numbers(elements, blocked_len(store.extent(out), block)),
+            _ if is_cut_by_rows(instr) => Self::Rows(view(store, out, elements)),
+            _ => Self::Columns(view(store, out, elements)),
+        }
+    }
+
+    /// The first columns, `blocks` blocks of `block` columns each, and the rest, of which there is some.
+    fn split(self, blocks: usize, block: usize) -> (Self, Self) {
+        match self {
+            Self::Columns(matrix) => match matrix.split_at_column(blocks * block) {
+                Some((left, right)) => (Self::Columns(left), Self::Columns(right)),
+                None => unreachable!("a boundary of blocks, with columns on both sides"),
+            },
+            Self::Rows(matrix) => {
+                let (above, below) = matrix.split_at_row(blocks * block);
+                (Self::Rows(above), Self::Rows(below))
+            }
+            Self::Numbers(numbers, each) => {
+                let (first, rest) = numbers.split_at_mut(blocks * each);
+                (Self::Numbers(first, each), Self::Numbers(rest, each))
+            }
+        }
+    }
+
+    fn matrix(&mut self) -> MatMut<'_, T> {
+        match self {
+            Self::Columns(matrix) | Self::Rows(matrix) => matrix.reborrow(),
+            Self::Numbers(..) => unreachable!("a matrix is written as one"),
+        }
+    }
+
+    fn numbers(&mut self) -> &mut [T] {
+        match self {
+            Self::Numbers(numbers, _) => numbers,
+            _ => unreachable!("numbers are written as numbers"),
+        }
+    }
+
+    fn as_ref(&self) -> MatRef<'_, T> {
+        match self {
+            Self::Columns(matrix) | Self::Rows(matrix) => matrix.as_ref(),
+            Self::Numbers(..) => unreachable!("what is read in its band is a matrix"),
+        }
+    }
+}
+
+/// Columns `first .. first + cols`, with pieces of all outputs of a band in their order.
+struct Part<'a, T> {
+    first: usize,
+    cols: usize,
+    pieces: SmallVec<[(Place, Piece<'a, T>); FEW]>,
+}
+
+/// What an instruction of a band reads: what is written in the band beside its own outputs, and everything else.
+struct Sources<'a, 'p, T> {
+    store: &'a ShardStore<'a, 'a, T>,
+    first: usize,
+    cols: usize,
+    written: [&'a [(Place, Piece<'p, T>)]; 2],
+}
+
+impl<T: Scalar> Sources<'_, '_, T> {
+    fn own(&self, operand: &Operand) -> Option<MatRef<'_, T>> {
+        let mut written = self.written.iter().flat_map(|pieces| pieces.iter());
+        written.find(|(place, _)| *place == operand.place).map(|(_, piece)| piece.as_ref())
+    }
+
+    /// The thread's columns of a matrix.
+    fn columns(&self, operand: &Operand) -> MatRef<'_, T> {
+        self.own(operand).unwrap_or_else(|| self.store.matrix(operand).columns(self.first, self.cols))
+    }
+
+    /// The rows of a matrix that belong to these columns.
+    fn rows(&self, operand: &Operand) -> MatRef<'_, T> {
+        self.own(operand).unwrap_or_else(|| self.store.matrix(operand).row_range(self.first, self.cols))
+    }
+}
+
+impl<T: Scalar> Pool<T> {
+    /// Runs the instructions of a band that is cut along `cols` columns. `variables` are those that it writes.
+    pub(super) fn run_columns(
+        &self,
+        instrs: &[Instr],
+        cols: usize,
+        store: &mut ShardStore<'_, '_, T>,
+        variables: &mut Variables<T>,
+    ) {
+        let block = store.block_cols();
+        let (blocks, work) = (cols / block, instrs.iter().map(|instr| multiply_adds(instr, store)).sum());
+        let count = self.parts(work).min(blocks).max(1);
+        let is_variable = |out: &&Operand| matches!(out.place, Place::Var(_));
+        let outs = || instrs.iter().flat_map(|instr| instr.outs.iter().map(move |out| (instr, out)));
+        let mut taken: SmallVec<[Taken<'_, T>; FEW]> =
+            outs().filter(|(_, out)| !is_variable(out)).map(|(_, out)| Taken::new(store, out)).collect();
+        {
+            let store = &*store;
+            let (mut taken, mut variables) = (taken.iter_mut(), variables.elements().into_iter());
+            let mut rest: SmallVec<[(Place, Piece<'_, T>); FEW]> = outs()
+                .filter_map(|(instr, out)| {
+                    let elements =
+                        if is_variable(&out) { variables.next()? } else { taken.next()?.elements() };
+                    Some((out.place, Piece::whole(store, instr, out, elements)))
+                })
+                .collect();
+            let mut parts: SmallVec<[Part<'_, T>; FEW]> = SmallVec::new();
+            let mut first = 0;
+            for part in 1..count {
+                let end = blocks * part / count;
+                let mut pieces = SmallVec::new();
+                for (place, piece) in std::mem::take(&mut rest) {
+                    let (own, others) = piece.split(end - first, block);
+                    pieces.push((place, own));
+                    rest.push((place, others));
+                }
+                parts.push(Part { first: first * block, cols: (end - first) * block, pieces });
+                first = end;
+            }
+            parts.push(Part { first: first * block, cols: cols - first * block, pieces: rest });
+            self.for_each(&mut parts, &|part, worker| {
+                let mut number = 0;
+                for instr in instrs {
+                    let (before, others) = part.pieces.split_at_mut(number);
+                    let (outs, after) = others.split_at_mut(instr.outs.len());
+                    let written = [&*before, &*after];
+                    let from = Sources { store, first: part.first, cols: part.cols, written };
+                    run(instr, &from, outs, worker);
+                    number += instr.outs.len();
+                }
+            });
+        }
+        taken.into_iter().for_each(|taken| taken.give_back(store));
+    }
+}
+
+/// Runs an instruction on some columns.
+fn run<T: Scalar>(
+    instr: &Instr,
+    from: &Sources<'_, '_, T>,
+    outs: &mut [(Place, Piece<'_, T>)],
+    worker: &mut Worker<T>,
+) {
+    let (store, backend, ins) = (from.store, from.store.shared.backend, instr.ins.as_slice());
+    let scratch = &mut worker.scratch;
+    match &instr.kernel {
+        Kernel::Affine { f, bias } => {
+            let y = outs[0].1.matrix();
+            let w = store.matrix(&ins[1]).columns(from.first, from.cols);
+            let bias = bias.then(|| &store.floats(&ins[2])[from.first..][..from.cols]);
+            backend.affine(store.input(&ins[0]), w, bias, *f, y, scratch);
+        }
+        Kernel::Backpropagate { f } => {
+            let (dy, w, y) = (store.matrix(&ins[0]), from.rows(&ins[1]), from.columns(&ins[2]));
+            backend.backpropagate(dy, w, *f, y, outs[0].1.matrix(), scratch);
+        }
+        Kernel::AccumulateRows => backend.accumulate_bias(from.columns(&ins[0]), outs[0].1.numbers()),
+        Kernel::AccumulateWeights | Kernel::Descend => {
+            let (alpha, sum) = match instr.kernel {
+                Kernel::Descend => (-store.floats(&ins[2])[0], Sum::Continue),
+                _ if store.begins_sums() => (T::one(), Sum::Begin),
+                _ => (T::one(), Sum::Continue),
+            };
+            let dw = outs[0].1.matrix();
+            if is_cut_by_rows(instr) {
+                let x = InputRef::dense(from.columns(&ins[0]));
+                backend.accumulate_weights(alpha, x, store.matrix(&ins[1]), sum, dw, scratch);
+            } else {
+                let delta = from.columns(&ins[1]);
+                backend.accumulate_weights(alpha, store.input(&ins[0]), delta, sum, dw, scratch);
+            }
+        }
+        Kernel::Update { pass, gradient } => {
+            let delta = from.columns(&ins[1]);
+            let mut outputs: SmallVec<[&mut [T]; FEW]> =
+                outs.iter_mut().map(|(_, piece)| piece.numbers()).collect();
+            update((pass, *gradient), instr, store, (from.first, delta), &mut outputs, worker);
+        }
+        kernel => unreachable!("no band is cut along columns with {kernel:?}"),
+    }
+}
