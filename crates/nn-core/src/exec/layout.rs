@@ -29,6 +29,15 @@ fn is_in_blocks(shape: &Shape, block: Option<usize>) -> bool {
     shape.batch().is_none() && is_kept_in_blocks(&shape.with_batch(0), block)
 }
 
+/// How many blocks the widest variable has that is kept in blocks; none, if there is none.
+pub(super) fn most_blocks(graph: &Graph, block: Option<usize>) -> usize {
+    let blocks = graph.variables().iter().filter_map(|variable| match (&variable.dims[..], block) {
+        (dims @ &[_, cols], Some(width)) if is_kept_in_blocks(dims, block) => Some(cols / width),
+        _ => None,
+    });
+    blocks.max().unwrap_or(0)
+}
+
 impl Operand {
     /// Elements that its buffer has, if it exists once.
     pub(super) fn len(&self) -> usize {

@@ -23,8 +23,12 @@ use crate::ops::Pass;
 /// 1.6 MB for 784 × 512 in f32); fewer would leave threads without work.
 const MAX_LANES: usize = 16;
 
-/// Shards that a lane should at least have, so that zeroing and adding up its sums is small beside computing them.
+/// Shards that a lane should at least have, so that beginning and adding up its sums is small beside computing them.
 const MIN_SHARDS_PER_LANE: usize = 2;
+
+/// The same where more than a pair of threads has work in columns, too: on two cores, a lane of 784 × 512 weights costs as much time
+/// as a third of a shard.
+const SHARDS_PER_WIDE_LANE: usize = 8;
 
 /// Numbered buffers.
 #[derive(Debug)]
@@ -43,11 +47,18 @@ pub(super) struct Lane<T> {
     pub(super) kept_ints: Vec<AlignedBuf<i32>>,
 }
 
-/// How the rows of a batch are cut: `(first row, rows)` of each lane. A function of the number of rows and the rows of
-/// a shard alone.
-pub(super) fn lanes(rows: usize, shard_rows: usize) -> impl Iterator<Item = (usize, usize)> {
+/// How the rows of a batch are cut: `(first row, rows)` of each lane. A function of the number of rows, the rows of a shard, and the
+/// blocks of columns that the widest weights have: where threads can be given columns, there are fewer lanes, in numbers that
+/// can be shared out evenly.
+pub(super) fn lanes(rows: usize, shard_rows: usize, blocks: usize) -> impl Iterator<Item = (usize, usize)> {
     let shards = rows.div_ceil(shard_rows);
-    let lanes = (shards / MIN_SHARDS_PER_LANE).clamp(1, MAX_LANES);
+    let most = (shards / MIN_SHARDS_PER_LANE).clamp(1, MAX_LANES);
+    let lanes = if blocks < SHARDS_PER_WIDE_LANE {
+        most
+    } else {
+        let few = (shards / SHARDS_PER_WIDE_LANE).max(2).min(most);
+        1 << few.ilog2()
+    };
     let start = move |lane: usize| (shards * lane / lanes * shard_rows).min(rows);
     (0..lanes).map(move |lane| (start(lane), start(lane + 1) - start(lane)))
 }
@@ -102,7 +113,11 @@ pub(super) struct Plan<T> {
 
 impl<T: Scalar> Plan<T> {
     /// Allocates the memory that `program` needs for batches of these sizes.
-    pub(super) fn new(program: Program, axes: &[(Symbol, usize)], shard_rows: usize) -> Self {
+    pub(super) fn new(
+        program: Program,
+        axes: &[(Symbol, usize)],
+        (shard_rows, blocks): (usize, usize),
+    ) -> Self {
         let shard_rows = shard_rows.max(1);
         let sum_of = |symbol: Symbol, sum: &super::program::SumSpec| {
             if program.stages[sum.stage].symbol == Some(symbol) { sum.len } else { 0 }
@@ -119,7 +134,9 @@ impl<T: Scalar> Plan<T> {
         };
         let axes: Vec<_> = axes
             .iter()
-            .map(|&(symbol, rows)| (symbol, lanes(rows, shard_rows).map(|span| make(symbol, span)).collect()))
+            .map(|&(symbol, rows)| {
+                (symbol, lanes(rows, shard_rows, blocks).map(|span| make(symbol, span)).collect())
+            })
             .collect();
         let once = Buffers {
             floats: program.once.floats.iter().map(|&len| AlignedBuf::zeroed(len)).collect(),
@@ -402,9 +419,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lanes_cover_every_row_once_and_begin_at_shards(rows in 0usize..100_000, shard_rows in 1usize..600) {
+        fn lanes_cover_every_row_once_and_begin_at_shards(
+            rows in 0usize..100_000, shard_rows in 1usize..600, blocks in 0usize..20
+        ) {
             let mut next = 0;
-            for (first, n) in lanes(rows, shard_rows) {
+            for (first, n) in lanes(rows, shard_rows, blocks) {
                 prop_assert_eq!(first, next);
                 prop_assert!(first % shard_rows == 0 || n == 0);
                 next = first + n;

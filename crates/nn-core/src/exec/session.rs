@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::ahead::Ahead;
+use super::layout::most_blocks;
 use super::lower::lower;
 use super::outputs::Outputs;
 use super::plan::{Plan, With};
@@ -334,7 +335,7 @@ impl<T: Scalar> Session<T> {
         let block = self.backend.block_columns();
         let shard_rows = shard_rows(most_rows, self.backend.shard_rows());
         let program = lower(&self.graph, fetches, &fed, &rows, block, shard_rows)?;
-        let plan = Plan::new(program, axes, shard_rows);
+        let plan = Plan::new(program, axes, (shard_rows, most_blocks(&self.graph, block)));
         self.plans.push((Key { fetches: fetches.to_vec(), feeds: fed, axes: axes.to_vec() }, plan));
         Ok(self.plans.len() - 1)
     }

@@ -7,6 +7,7 @@ mod tests;
 
 use self::describe::Describe;
 use super::analysis::Analysis;
+use super::layout::most_blocks;
 use super::lower::written;
 use super::plan::lanes;
 use super::session::Session;
@@ -146,6 +147,16 @@ pub struct CommitView {
 /// # Errors
 /// If a fetch is not a node of the graph, or an operation has no kernel at its place.
 pub fn explain(graph: &Graph, fetches: &[Node], rows: usize, shard_rows: usize) -> Result<Explained> {
+    explain_for(graph, fetches, rows, (shard_rows, None))
+}
+
+/// The same for a backend that keeps matrices in blocks of so many columns.
+fn explain_for(
+    graph: &Graph,
+    fetches: &[Node],
+    rows: usize,
+    (shard_rows, block): (usize, Option<usize>),
+) -> Result<Explained> {
     if let Some(stranger) = fetches.iter().find(|f| f.index() >= graph.nodes().len()) {
         return Err(Error::invalid(format_args!(
             "explain: fetch {stranger:?} is not a node of this graph, which has {}",
@@ -157,8 +168,9 @@ pub fn explain(graph: &Graph, fetches: &[Node], rows: usize, shard_rows: usize) 
     let rows_of_any = |_| Some(rows);
     let lower = written(graph, &analysis, fetches, &feeds, &rows_of_any, None)?;
     let shard_rows = shard_rows.max(1);
-    let longest_lane = lanes(rows, shard_rows).map(|(_, rows)| rows).max().unwrap_or(0);
-    let cut = if rows == 0 { (0, 0) } else { (rows.div_ceil(shard_rows), lanes(rows, shard_rows).count()) };
+    let lanes = || lanes(rows, shard_rows, most_blocks(graph, block));
+    let longest_lane = lanes().map(|(_, rows)| rows).max().unwrap_or(0);
+    let cut = if rows == 0 { (0, 0) } else { (rows.div_ceil(shard_rows), lanes().count()) };
     let mut describe = Describe::new(&lower, rows, shard_rows.min(longest_lane));
     describe.program(cut);
     Ok(describe.finish())
@@ -171,6 +183,8 @@ impl<T: Scalar> Session<T> {
     /// # Errors
     /// If a fetch is not a node of the session's graph, or an operation has no kernel at its place.
     pub fn explain(&self, fetches: &[Node], rows: usize) -> Result<Explained> {
-        explain(self.graph(), fetches, rows, shard_rows(rows, self.backend().shard_rows()))
+        let backend = self.backend();
+        let shard_rows = shard_rows(rows, backend.shard_rows());
+        explain_for(self.graph(), fetches, rows, (shard_rows, backend.block_columns()))
     }
 }
