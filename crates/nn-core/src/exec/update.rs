@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::elementwise::{FEW, Piece, cut};
+use super::elementwise::{FEW_READ, Piece, cut};
 use super::pool::Pool;
 use super::program::{Fetched, Instr, Kernel, Operand, Place, Program};
 use super::store::{ShardStore, Store};
@@ -156,7 +156,7 @@ impl<T: Scalar> Pool<T> {
         let len = blocked_len(rows, cols);
         let others = &instr.ins[PRODUCT..];
         let (arrays, scalars) = others.split_at(pass.inputs() - 1);
-        let scalars: SmallVec<[T; FEW]> = scalars.iter().map(|s| store.floats(s)[0]).collect();
+        let scalars: SmallVec<[T; FEW_READ]> = scalars.iter().map(|s| store.floats(s)[0]).collect();
         let blocks = delta.cols() / cols;
         let mut parts = cut(outputs, len * blocks.div_ceil(self.threads()).max(1));
         self.for_each(&mut parts, &|part: &mut Piece<'_, T>, worker| {
@@ -170,7 +170,7 @@ impl<T: Scalar> Pool<T> {
                 let delta = delta.columns(start / len * cols, cols);
                 let (x, begin) = (store.input(x), Sum::Begin);
                 backend.accumulate_weights(T::one(), x, delta, begin, dw, &mut worker.scratch);
-                let mut inputs: SmallVec<[&[T]; FEW]> =
+                let mut inputs: SmallVec<[&[T]; FEW_READ]> =
                     arrays.iter().map(|a| &store.floats(a)[start..][..len]).collect();
                 inputs.insert(gradient, &sum[..]);
                 let args = PassArgs::new(pass, &inputs, &scalars, &mut block.outputs);

@@ -48,13 +48,13 @@ struct Part<'a, T> {
     matrix: MatMut<'a, T>,
 }
 
+/// Filled where they are, and not returned: their room is a kilobyte, which is more than there is to do for a batch of one row.
 type Parts<'a, T> = SmallVec<[Part<'a, T>; 16]>;
 
 /// Cuts a matrix in blocks into as many parts of whole blocks as there are threads, or fewer.
-fn cut_columns<T>(matrix: MatMut<'_, T>, parts: usize) -> Parts<'_, T> {
+fn cut_columns<'a, T>(matrix: MatMut<'a, T>, parts: usize, cut: &mut Parts<'a, T>) {
     let (block, blocks) = (matrix.block_cols(), matrix.cols() / matrix.block_cols());
     let parts = parts.min(blocks).max(1);
-    let mut cut = Parts::new();
     let (mut rest, mut first) = (matrix, 0);
     for part in 1..parts {
         let end = blocks * part / parts * block;
@@ -67,14 +67,12 @@ fn cut_columns<T>(matrix: MatMut<'_, T>, parts: usize) -> Parts<'_, T> {
         }
     }
     cut.push(Part { first, matrix: rest });
-    cut
 }
 
 /// Cuts a plain matrix into parts of rows, whose numbers are multiples of `unit`, but for the last, which has what is left, too.
-fn cut_rows<T>(matrix: MatMut<'_, T>, parts: usize, unit: usize) -> Parts<'_, T> {
+fn cut_rows<'a, T>(matrix: MatMut<'a, T>, parts: usize, unit: usize, cut: &mut Parts<'a, T>) {
     let units = matrix.rows() / unit.max(1);
     let parts = parts.min(units).max(1);
-    let mut cut = Parts::new();
     let (mut rest, mut first) = (matrix, 0);
     for part in 1..parts {
         let end = units * part / parts * unit;
@@ -83,7 +81,6 @@ fn cut_rows<T>(matrix: MatMut<'_, T>, parts: usize, unit: usize) -> Parts<'_, T>
         (rest, first) = (below, end);
     }
     cut.push(Part { first, matrix: rest });
-    cut
 }
 
 /// What a stage's shards work with when each is spread over the threads.
@@ -113,12 +110,13 @@ impl<T: Scalar> Wide<'_, T> {
             let fed = self.prepare(stage, (lane.first + first, rows), with);
             let prepared = fed.map(|feed| (feed, &self.prepared[..]));
             for instr in &stage.per_shard {
-                let mut taken = Variables::take(instr, vars);
+                let mut taken = Variables::default();
+                taken.take(instr, vars);
                 let shared = with.shared(vars, constants, block_cols);
                 let mut store =
                     ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows, prepared };
                 match &instr.kernel {
-                    Kernel::Descend => self.pool.descend(instr, &store, taken.elements()[0]),
+                    Kernel::Descend => self.pool.descend(instr, &store, &mut taken.0[0].1),
                     Kernel::Update { pass, gradient } => {
                         self.pool.update((pass, *gradient), instr, &store, &mut taken.elements());
                     }
@@ -130,25 +128,27 @@ impl<T: Scalar> Wide<'_, T> {
     }
 }
 
-/// The variables that an instruction writes, out of their places until it is done.
+/// The variables that an instruction writes, out of their places until it is done. Filled and emptied where it is: most instructions
+/// write none.
+#[derive(Default)]
 struct Variables<T>(SmallVec<[(VarId, AlignedBuf<T>); FEW]>);
 
 impl<T: Scalar> Variables<T> {
-    fn take(instr: &Instr, vars: &mut [Variable<T>]) -> Self {
-        let written = instr.outs.iter().filter_map(|out| match out.place {
-            Place::Var(id) => Some((id, take(vars[id.index()].buf_mut()))),
-            _ => None,
-        });
-        Self(written.collect())
+    fn take(&mut self, instr: &Instr, vars: &mut [Variable<T>]) {
+        for out in &instr.outs {
+            if let Place::Var(id) = out.place {
+                self.0.push((id, take(vars[id.index()].buf_mut())));
+            }
+        }
     }
 
     fn elements(&mut self) -> SmallVec<[&mut [T]; FEW]> {
         self.0.iter_mut().map(|(_, buf)| &mut buf[..]).collect()
     }
 
-    fn give_back(self, vars: &mut [Variable<T>]) {
-        for (id, buf) in self.0 {
-            *vars[id.index()].buf_mut() = buf;
+    fn give_back(&mut self, vars: &mut [Variable<T>]) {
+        for (id, buf) in &mut self.0 {
+            std::mem::swap(vars[id.index()].buf_mut(), buf);
         }
     }
 }
@@ -215,13 +215,14 @@ impl<T: Scalar> Pool<T> {
             InputRef::Dense(rows) => rows.view().ok_or(InputRef::Dense(rows)),
             other => Err(other),
         };
-        let mut parts = match &x {
-            _ if by_columns => cut_columns(dw, parts),
-            Ok(x) if x.block_cols() < dw.rows() => cut_rows(dw, parts, x.block_cols()),
-            Ok(_) => cut_rows(dw, parts, MIN_INPUTS),
-            Err(_) => cut_rows(dw, 1, 1),
-        };
-        self.for_each(&mut parts, &|part, worker| {
+        let mut cut = Parts::new();
+        match &x {
+            _ if by_columns => cut_columns(dw, parts, &mut cut),
+            Ok(x) if x.block_cols() < dw.rows() => cut_rows(dw, parts, x.block_cols(), &mut cut),
+            Ok(_) => cut_rows(dw, parts, MIN_INPUTS, &mut cut),
+            Err(_) => cut_rows(dw, 1, 1, &mut cut),
+        }
+        self.for_each(&mut cut, &|part, worker| {
             let (first, dw) = (part.first, part.matrix.reborrow());
             let delta = if by_columns { delta.columns(first, dw.cols()) } else { delta };
             let x = match x {
@@ -258,9 +259,13 @@ impl<T: Scalar> Pool<T> {
                 let in_pairs = matches!(store_ref.input(&ins[0]), InputRef::SparseBytes(_));
                 let work = to.rows() * w.rows() * w.cols();
                 let parts = if in_pairs && !by_columns { 1 } else { self.parts(work) };
-                let mut parts =
-                    if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, MIN_ROWS) };
-                self.for_each(&mut parts, &|part, worker| {
+                let mut cut = Parts::new();
+                if by_columns {
+                    cut_columns(to, parts, &mut cut);
+                } else {
+                    cut_rows(to, parts, MIN_ROWS, &mut cut);
+                }
+                self.for_each(&mut cut, &|part, worker| {
                     let (first, y) = (part.first, part.matrix.reborrow());
                     let x = store_ref.input(&ins[0]);
                     if by_columns {
@@ -276,9 +281,13 @@ impl<T: Scalar> Pool<T> {
                     (store_ref.matrix(&ins[0]), store_ref.matrix(&ins[1]), store_ref.matrix(&ins[2]));
                 let parts = self.parts(to.rows() * w.rows() * w.cols());
                 let by_columns = !to.is_plain();
-                let mut parts =
-                    if by_columns { cut_columns(to, parts) } else { cut_rows(to, parts, MIN_ROWS) };
-                self.for_each(&mut parts, &|part, worker| {
+                let mut cut = Parts::new();
+                if by_columns {
+                    cut_columns(to, parts, &mut cut);
+                } else {
+                    cut_rows(to, parts, MIN_ROWS, &mut cut);
+                }
+                self.for_each(&mut cut, &|part, worker| {
                     let (first, delta) = (part.first, part.matrix.reborrow());
                     if by_columns {
                         let (w, y) = (w.row_range(first, delta.cols()), y.columns(first, delta.cols()));
@@ -315,7 +324,8 @@ mod tests {
             for parts in 1..5 {
                 let mut elements = vec![0.0; rows * 3];
                 let Ok(matrix) = MatMut::new(&mut elements, rows, 3) else { panic!("{rows} rows") };
-                let cut = cut_rows(matrix, parts, MIN_ROWS);
+                let mut cut = Parts::new();
+                cut_rows(matrix, parts, MIN_ROWS, &mut cut);
                 let found: Vec<_> = cut.iter().map(|part| (part.first, part.matrix.rows())).collect();
                 assert!(found.len() == 1 || found.iter().all(|part| part.1 >= MIN_ROWS), "{found:?}");
                 let end = found

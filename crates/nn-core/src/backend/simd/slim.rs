@@ -36,12 +36,12 @@ impl<T: Element> Kernel<T> for SlimProduct<'_, T> {
         let (m, n) = (y.rows(), y.cols());
         (0..m).for_each(|i| y.row(i).fill(T::zero()));
         if w.rows() > 0 && n > 0 {
-            let mut maker = std::mem::take(&mut scratch.lists);
+            let mut maker = scratch.take_lists();
             let lists = maker.lists_by_row(&x);
             for part in 0..lists.parts() {
                 gather(on, lists.part(part), x.values(), &w, &mut y);
             }
-            scratch.lists = maker;
+            scratch.give_lists(maker);
         }
         for i in 0..m {
             for (part, j) in y.row(i).chunks_mut(V::LANES).zip((0..).step_by(V::LANES)) {
@@ -61,7 +61,7 @@ impl<T: Element> Kernel<T> for SlimOuter<'_, T> {
         if dw.rows() == 0 || dw.cols() == 0 {
             return;
         }
-        let mut maker = std::mem::take(&mut scratch.lists);
+        let mut maker = scratch.take_lists();
         let mut values = scratch.take(x.values().len());
         values.iter_mut().zip(x.values()).for_each(|(to, &value)| *to = alpha * value);
         if delta.rows() <= BY_ROW {
@@ -76,7 +76,7 @@ impl<T: Element> Kernel<T> for SlimOuter<'_, T> {
             }
         }
         scratch.give(values);
-        scratch.lists = maker;
+        scratch.give_lists(maker);
     }
 }
 
