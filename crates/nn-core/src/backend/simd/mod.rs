@@ -37,7 +37,7 @@ pub use self::isa::Isa;
 pub use self::peak::Peak;
 
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
-use self::gemm::{Finish, Product};
+use self::gemm::{Finish, Product, product};
 use self::ink::{InkOuter, InkProduct, MAX_ROWS};
 use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
 use self::pack::{Source, Widen};
@@ -45,7 +45,7 @@ use self::pairs::{PairOuter, PairProduct, block_columns};
 use self::slim::{SlimOuter, SlimProduct};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
-use self::vector::{Element, Kernel, On};
+use self::vector::{Element, Kernel, On, Runner};
 use super::{Backend, Description, blockwise, reference};
 use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
 use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary};
@@ -148,6 +148,12 @@ impl Simd {
     }
 }
 
+impl<T: Element> Runner<T> for Simd {
+    fn run<K: Kernel<T>>(&self, kernel: K) -> K::Output {
+        Simd::run(*self, kernel)
+    }
+}
+
 /// The shell in which kernels are compiled for AVX-512F.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
@@ -196,7 +202,7 @@ macro_rules! backend {
             }
 
             fn gemm(&self, gemm: Gemm<'_, $t>, scratch: &mut Scratch<$t>) {
-                self.run(Product::new(gemm, Finish::Nothing, scratch));
+                product(self, Product::new(gemm, Finish::Nothing, scratch));
             }
 
             fn shard_rows(&self) -> usize {
@@ -259,7 +265,7 @@ macro_rules! backend {
                 }
                 self.with_numbers(x, scratch, |a, scratch| {
                     let (alpha, beta, k) = (1.0, 0.0, w.rows());
-                    self.run(Product {
+                    let of = Product {
                         alpha,
                         a,
                         ta: Trans::No,
@@ -270,7 +276,8 @@ macro_rules! backend {
                         k,
                         finish,
                         scratch,
-                    });
+                    };
+                    product(self, of);
                 });
             }
 
@@ -323,7 +330,7 @@ macro_rules! backend {
                     let beta = if sum == Sum::Begin { 0.0 } else { 1.0 };
                     let (k, finish) = (delta.rows(), Finish::Nothing);
                     let (ta, tb) = (Trans::Yes, Trans::No);
-                    self.run(Product { alpha, a, ta, b: delta, tb, beta, c: dw, k, finish, scratch });
+                    product(self, Product { alpha, a, ta, b: delta, tb, beta, c: dw, k, finish, scratch });
                 });
             }
 
@@ -348,7 +355,7 @@ macro_rules! backend {
                     return self.run(NarrowBackpropagate { dy, w, f, output, delta });
                 }
                 let gemm = reference::fits(Gemm::new(1.0, dy, Trans::No, w, Trans::Yes, 0.0, delta));
-                self.run(Product::new(gemm, Finish::Slope(f, output), scratch));
+                product(self, Product::new(gemm, Finish::Slope(f, output), scratch));
             }
 
             fn accumulate_bias(&self, delta: MatRef<'_, $t>, db: &mut [$t]) {
