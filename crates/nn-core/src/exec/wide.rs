@@ -167,7 +167,7 @@ impl<T: Scalar> Wide<'_, T> {
             _ => None,
         };
         let (feed, InputRef::SparseBytes(rows)) = stage.per_shard.iter().find_map(fed)? else { return None };
-        // What a product makes for itself alone is less where it is narrow: it runs on one thread, and need not be in the same form.
+        // Products of layers of fewer columns than a block has take rows one by one, with nothing that could be shared.
         let reads = |instr: &&Instr| instr.ins.first().is_some_and(|x| x.place == Place::Feed(feed));
         let widest = stage.per_shard.iter().filter(reads).map(|instr| instr.outs[0].cols).max();
         if rows.is_kept() || widest.is_some_and(|cols| cols < self.block_cols) {
@@ -210,16 +210,21 @@ impl<T: Scalar> Pool<T> {
         let (x, delta, backend) = (&instr.ins[0], store.matrix(&instr.ins[1]), store.shared.backend);
         let parts = self.parts(store.rows() * dw.rows() * dw.cols());
         let by_columns = !dw.is_plain();
-        // Numbers that lie in one matrix can be cut by their columns, which are rows of dW.
+        // Rows of numbers that lie in one matrix can be cut by their columns, which are rows of dW, and so can bytes that are not paired.
         let x = match store.input(x) {
             InputRef::Dense(rows) => rows.view().ok_or(InputRef::Dense(rows)),
             other => Err(other),
+        };
+        let bytes = match x {
+            Err(InputRef::SparseBytes(bytes)) if dw.cols() < store.block_cols() => Some(bytes),
+            _ => None,
         };
         let mut cut = Parts::new();
         match &x {
             _ if by_columns => cut_columns(dw, parts, &mut cut),
             Ok(x) if x.block_cols() < dw.rows() => cut_rows(dw, parts, x.block_cols(), &mut cut),
             Ok(_) => cut_rows(dw, parts, MIN_INPUTS, &mut cut),
+            Err(_) if bytes.is_some() => cut_rows(dw, parts, MIN_INPUTS, &mut cut),
             Err(_) => cut_rows(dw, 1, 1, &mut cut),
         }
         self.for_each(&mut cut, &|part, worker| {
@@ -228,7 +233,9 @@ impl<T: Scalar> Pool<T> {
             let x = match x {
                 Ok(x) if !by_columns => InputRef::dense(x.columns(first, dw.rows())),
                 Ok(x) => InputRef::dense(x),
-                Err(x) => x,
+                Err(x) => {
+                    bytes.map_or(x, |bytes| InputRef::SparseBytes(bytes.with_columns(first, dw.rows())))
+                }
             };
             backend.accumulate_weights(alpha, x, delta, sum, dw, &mut worker.scratch);
         });
@@ -255,8 +262,10 @@ impl<T: Scalar> Pool<T> {
                 let w = store_ref.matrix(&ins[1]);
                 let bias = bias.then(|| store_ref.floats(&ins[2]));
                 let by_columns = !to.is_plain();
-                // Which rows a kernel pairs, and with it how their sums are rounded, depends on which rows it gets.
-                let in_pairs = matches!(store_ref.input(&ins[0]), InputRef::SparseBytes(_));
+                // Which rows a kernel pairs, and with it how their sums are rounded, depends on which rows it gets. Layers of fewer
+                // columns than a block has take them one by one.
+                let in_pairs = matches!(store_ref.input(&ins[0]), InputRef::SparseBytes(_))
+                    && w.cols() >= store_ref.block_cols();
                 let work = to.rows() * w.rows() * w.cols();
                 let parts = if in_pairs && !by_columns { 1 } else { self.parts(work) };
                 let mut cut = Parts::new();

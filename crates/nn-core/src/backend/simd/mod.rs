@@ -27,7 +27,6 @@ mod pairs;
 mod peak;
 mod portable;
 mod reversed;
-mod slim;
 mod softmax;
 mod sparse;
 mod tile;
@@ -42,7 +41,6 @@ use self::ink::{InkOuter, InkProduct, MAX_ROWS};
 use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
 use self::pack::{Source, Widen};
 use self::pairs::{PairOuter, PairProduct, block_columns};
-use self::slim::{SlimOuter, SlimProduct};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On, Runner};
@@ -254,11 +252,8 @@ macro_rules! backend {
                 let finish = Finish::Activate(f, bias);
                 match x {
                     InputRef::Sparse(x) => return self.run(SparseProduct { x, w, finish, y, scratch }),
-                    InputRef::SparseBytes(x) if y.rows() <= MAX_ROWS => {
+                    InputRef::SparseBytes(x) if y.rows() <= MAX_ROWS || y.cols() < block_columns::<$t>() => {
                         return self.run(InkProduct { x, w, finish, y });
-                    }
-                    InputRef::SparseBytes(x) if y.cols() < block_columns::<$t>() => {
-                        return self.run(SlimProduct { x, w, finish, y, scratch });
                     }
                     InputRef::SparseBytes(x) => return self.run(PairProduct { x, w, finish, y, scratch }),
                     _ => {}
@@ -305,13 +300,11 @@ macro_rules! backend {
                         begin(sum, &mut dw);
                         return self.run(SparseOuter { alpha, x, delta, dw, scratch });
                     }
-                    InputRef::SparseBytes(x) if delta.rows() <= MAX_ROWS => {
+                    InputRef::SparseBytes(x)
+                        if delta.rows() <= MAX_ROWS || delta.cols() < block_columns::<$t>() =>
+                    {
                         begin(sum, &mut dw);
                         return self.run(InkOuter { alpha, x, delta, dw });
-                    }
-                    InputRef::SparseBytes(x) if delta.cols() < block_columns::<$t>() => {
-                        begin(sum, &mut dw);
-                        return self.run(SlimOuter { alpha, x, delta, dw, scratch });
                     }
                     InputRef::SparseBytes(x) => {
                         return self.run(PairOuter { alpha, x, delta, sum, dw, scratch });
