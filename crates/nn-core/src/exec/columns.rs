@@ -17,6 +17,13 @@ use crate::Scalar;
 use crate::matrix::{InputRef, MatMut, MatRef, blocked_len};
 use crate::ops::Sum;
 
+/// Outputs of a band for which no memory has to be allocated: one for each kernel of the way back through a layer, and what an
+/// optimizer writes beside the weights.
+const FEW_WRITTEN: usize = 8;
+
+/// Parts that a band can be cut into without allocating memory.
+const FEW_PARTS: usize = 16;
+
 /// A piece of an output.
 enum Piece<'a, T> {
     /// Columns of a matrix in blocks.
@@ -83,7 +90,7 @@ impl<'a, T: Scalar> Piece<'a, T> {
 struct Part<'a, T> {
     first: usize,
     cols: usize,
-    pieces: SmallVec<[(Place, Piece<'a, T>); FEW]>,
+    pieces: SmallVec<[(Place, Piece<'a, T>); FEW_WRITTEN]>,
 }
 
 /// What an instruction of a band reads: what is written in the band beside its own outputs, and everything else.
@@ -125,19 +132,19 @@ impl<T: Scalar> Pool<T> {
         let count = self.parts(work).min(blocks).max(1);
         let is_variable = |out: &&Operand| matches!(out.place, Place::Var(_));
         let outs = || instrs.iter().flat_map(|instr| instr.outs.iter().map(move |out| (instr, out)));
-        let mut taken: SmallVec<[Taken<'_, T>; FEW]> =
+        let mut taken: SmallVec<[Taken<'_, T>; FEW_WRITTEN]> =
             outs().filter(|(_, out)| !is_variable(out)).map(|(_, out)| Taken::new(store, out)).collect();
         {
             let store = &*store;
             let (mut taken, mut variables) = (taken.iter_mut(), variables.elements().into_iter());
-            let mut rest: SmallVec<[(Place, Piece<'_, T>); FEW]> = outs()
+            let mut rest: SmallVec<[(Place, Piece<'_, T>); FEW_WRITTEN]> = outs()
                 .filter_map(|(instr, out)| {
                     let elements =
                         if is_variable(&out) { variables.next()? } else { taken.next()?.elements() };
                     Some((out.place, Piece::whole(store, instr, out, elements)))
                 })
                 .collect();
-            let mut parts: SmallVec<[Part<'_, T>; FEW]> = SmallVec::new();
+            let mut parts: SmallVec<[Part<'_, T>; FEW_PARTS]> = SmallVec::new();
             let mut first = 0;
             for part in 1..count {
                 let end = blocks * part / count;

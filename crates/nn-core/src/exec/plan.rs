@@ -1,11 +1,12 @@
 //! A program with its memory, ready to run: lanes, buffers, and the order of things.
 
 use std::mem::take;
+use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use super::ahead::{assigns, is_separable};
-use super::elementwise::{self, FEW};
+use super::elementwise::{self, FEW, FEW_READ};
 use super::outputs::FetchBuf;
 use super::pool::{Pool, Worker};
 use super::program::{Extent, Fetched, Instr, Kernel, Operand, Place, Program, Stage};
@@ -95,7 +96,7 @@ impl<'a, T> With<'a, T> {
 /// A program and its memory.
 #[derive(Debug)]
 pub(super) struct Plan<T> {
-    program: Program,
+    program: Arc<Program>,
     shard_rows: usize,
     block_cols: usize,
     /// The lanes of each symbol's batch axis.
@@ -155,7 +156,7 @@ impl<T: Scalar> Plan<T> {
         Self {
             block_cols: program.block_cols,
             separable: is_separable(&program),
-            program,
+            program: Arc::new(program),
             shard_rows,
             axes,
             once,
@@ -205,7 +206,7 @@ impl<T: Scalar> Plan<T> {
             }
         }
         self.fetch_variables(vars);
-        let program = take(&mut self.program);
+        let program = Arc::clone(&self.program);
         for (number, stage) in program.stages.iter().enumerate() {
             for instr in &stage.before {
                 if !(self.separable && assigns(instr)) {
@@ -214,7 +215,6 @@ impl<T: Scalar> Plan<T> {
             }
             self.run_shards(&program, number, stage, with, vars);
         }
-        self.program = program;
         self.fetch();
     }
 
@@ -222,11 +222,10 @@ impl<T: Scalar> Plan<T> {
     /// no feed.
     pub(super) fn assign(&mut self, with: With<'_, T>, vars: &mut [Variable<T>]) {
         if self.separable {
-            let program = take(&mut self.program);
+            let program = Arc::clone(&self.program);
             for instr in program.stages.iter().flat_map(|stage| &stage.before).filter(|i| assigns(i)) {
                 self.run_once(instr, with, vars);
             }
-            self.program = program;
         }
         self.commit(vars);
     }
@@ -256,8 +255,9 @@ impl<T: Scalar> Plan<T> {
                     _ => &[],
                 }
             };
-            let inputs: SmallVec<[&[T]; FEW]> = instr.ins[..pass.inputs()].iter().map(read).collect();
-            let scalars: SmallVec<[T; FEW]> = instr.ins[pass.inputs()..].iter().map(|s| read(s)[0]).collect();
+            let inputs: SmallVec<[&[T]; FEW_READ]> = instr.ins[..pass.inputs()].iter().map(read).collect();
+            let scalars: SmallVec<[T; FEW_READ]> =
+                instr.ins[pass.inputs()..].iter().map(|s| read(s)[0]).collect();
             let mut outputs: SmallVec<[&mut [T]; FEW]> = taken.iter_mut().map(|buf| &mut buf[..]).collect();
             elementwise::run(pass, &inputs, &scalars, &mut outputs, (with.backend, with.pool));
         }

@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::elementwise::{FEW, cut};
+use super::elementwise::{FEW_READ, cut};
 use super::pool::Worker;
 use super::program::{Fetched, Instr, Kernel, Operand, Place, Program};
 use super::store::{ShardStore, Store};
@@ -156,7 +156,7 @@ pub(super) fn update<T: Scalar>(
     let (rows, cols) = (store.extent(&instr.outs[0]), store.block_cols());
     let len = blocked_len(rows, cols);
     let (arrays, scalars) = instr.ins[PRODUCT..].split_at(pass.inputs() - 1);
-    let scalars: SmallVec<[T; FEW]> = scalars.iter().map(|s| store.floats(s)[0]).collect();
+    let scalars: SmallVec<[T; FEW_READ]> = scalars.iter().map(|s| store.floats(s)[0]).collect();
     let mut sum = worker.scratch.take(len);
     // The last block is the one that the products before this one have left in the cache.
     for block in cut(outputs, len).iter_mut().rev() {
@@ -166,7 +166,7 @@ pub(super) fn update<T: Scalar>(
         let dw = fits(MatMut::blocked(&mut sum, rows, cols, cols));
         let delta = delta.columns(block.start / len * cols, cols);
         backend.accumulate_weights(T::one(), x, delta, Sum::Begin, dw, &mut worker.scratch);
-        let mut inputs: SmallVec<[&[T]; FEW]> =
+        let mut inputs: SmallVec<[&[T]; FEW_READ]> =
             arrays.iter().map(|a| &store.floats(a)[start..][..len]).collect();
         inputs.insert(gradient, &sum[..]);
         let args = PassArgs::new(pass, &inputs, &scalars, &mut block.outputs);

@@ -48,13 +48,13 @@ struct Part<'a, T> {
     matrix: MatMut<'a, T>,
 }
 
+/// Filled where they are, and not returned: their room is a kilobyte, which is more than there is to do for a batch of one row.
 type Parts<'a, T> = SmallVec<[Part<'a, T>; 16]>;
 
 /// Cuts a plain matrix into parts of rows, whose numbers are multiples of `unit`, but for the last, which has what is left, too.
-fn cut_rows<T>(matrix: MatMut<'_, T>, parts: usize, unit: usize) -> Parts<'_, T> {
+fn cut_rows<'a, T>(matrix: MatMut<'a, T>, parts: usize, unit: usize, cut: &mut Parts<'a, T>) {
     let units = matrix.rows() / unit.max(1);
     let parts = parts.min(units).max(1);
-    let mut cut = Parts::new();
     let (mut rest, mut first) = (matrix, 0);
     for part in 1..parts {
         let end = units * part / parts * unit;
@@ -63,7 +63,6 @@ fn cut_rows<T>(matrix: MatMut<'_, T>, parts: usize, unit: usize) -> Parts<'_, T>
         (rest, first) = (below, end);
     }
     cut.push(Part { first, matrix: rest });
-    cut
 }
 
 /// What a stage's shards work with when each is spread over the threads.
@@ -94,7 +93,8 @@ impl<T: Scalar> Wide<'_, T> {
             let prepared = fed.map(|feed| (feed, &self.prepared[..]));
             for band in &stage.bands {
                 let instrs = &stage.per_shard[band.instrs.clone()];
-                let mut taken = Variables::take(instrs, vars);
+                let mut taken = Variables::default();
+                taken.take(instrs, vars);
                 let shared = with.shared(vars, constants, block_cols);
                 let mut store =
                     ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows, prepared };
@@ -108,16 +108,18 @@ impl<T: Scalar> Wide<'_, T> {
     }
 }
 
-/// The variables that a band writes, out of their places until it is done.
+/// The variables that a band writes, out of their places until it is done. Filled and emptied where it is: most bands write
+/// none.
+#[derive(Default)]
 pub(super) struct Variables<T>(SmallVec<[(VarId, AlignedBuf<T>); FEW]>);
 
 impl<T: Scalar> Variables<T> {
-    fn take(instrs: &[Instr], vars: &mut [Variable<T>]) -> Self {
-        let written = instrs.iter().flat_map(|instr| &instr.outs).filter_map(|out| match out.place {
-            Place::Var(id) => Some((id, take(vars[id.index()].buf_mut()))),
-            _ => None,
-        });
-        Self(written.collect())
+    fn take(&mut self, instrs: &[Instr], vars: &mut [Variable<T>]) {
+        for out in instrs.iter().flat_map(|instr| &instr.outs) {
+            if let Place::Var(id) = out.place {
+                self.0.push((id, take(vars[id.index()].buf_mut())));
+            }
+        }
     }
 
     /// Their elements, in the order in which they are written.
@@ -125,9 +127,9 @@ impl<T: Scalar> Variables<T> {
         self.0.iter_mut().map(|(_, buf)| &mut buf[..]).collect()
     }
 
-    fn give_back(self, vars: &mut [Variable<T>]) {
-        for (id, buf) in self.0 {
-            *vars[id.index()].buf_mut() = buf;
+    fn give_back(&mut self, vars: &mut [Variable<T>]) {
+        for (id, buf) in &mut self.0 {
+            std::mem::swap(vars[id.index()].buf_mut(), buf);
         }
     }
 }
@@ -146,7 +148,7 @@ impl<T: Scalar> Wide<'_, T> {
             _ => None,
         };
         let (feed, InputRef::SparseBytes(rows)) = stage.per_shard.iter().find_map(fed)? else { return None };
-        // What a product makes for itself alone is less where it is narrow: it runs on one thread, and need not be in the same form.
+        // Products of layers of fewer columns than a block has take rows one by one, with nothing that could be shared.
         let reads = |instr: &&Instr| instr.ins.first().is_some_and(|x| x.place == Place::Feed(feed));
         let widest = stage.per_shard.iter().filter(reads).map(|instr| instr.outs[0].cols).max();
         if rows.is_kept() || widest.is_some_and(|cols| cols < self.block_cols) {
@@ -210,10 +212,12 @@ impl<T: Scalar> Pool<T> {
             Kernel::Affine { f, bias } => {
                 let (x, w) = (from.input(&ins[0]), from.matrix(&ins[1]));
                 let bias = bias.then(|| from.floats(&ins[2]));
-                // Which rows a kernel pairs, and with it how their sums are rounded, depends on which rows it gets.
-                let in_pairs = matches!(x, InputRef::SparseBytes(_));
-                let mut parts = cut_rows(to, if in_pairs { 1 } else { parts }, MIN_ROWS);
-                self.for_each(&mut parts, &|part, worker| {
+                // Which rows a kernel pairs, and with it how their sums are rounded, depends on which rows it gets. Layers of fewer
+                // columns than a block has take them one by one.
+                let in_pairs = matches!(x, InputRef::SparseBytes(_)) && w.cols() >= from.block_cols();
+                let mut cut = Parts::new();
+                cut_rows(to, if in_pairs { 1 } else { parts }, MIN_ROWS, &mut cut);
+                self.for_each(&mut cut, &|part, worker| {
                     let y = part.matrix.reborrow();
                     let x = from.input(&ins[0]).slice(part.first, y.rows());
                     backend.affine(x, w, bias, f, y, &mut worker.scratch);
@@ -221,8 +225,9 @@ impl<T: Scalar> Pool<T> {
             }
             Kernel::Backpropagate { f } => {
                 let (dy, w, y) = (from.matrix(&ins[0]), from.matrix(&ins[1]), from.matrix(&ins[2]));
-                let mut parts = cut_rows(to, parts, MIN_ROWS);
-                self.for_each(&mut parts, &|part, worker| {
+                let mut cut = Parts::new();
+                cut_rows(to, parts, MIN_ROWS, &mut cut);
+                self.for_each(&mut cut, &|part, worker| {
                     let (first, delta) = (part.first, part.matrix.reborrow());
                     let (dy, y) = (dy.row_range(first, delta.rows()), y.row_range(first, delta.rows()));
                     backend.backpropagate(dy, w, f, y, delta, &mut worker.scratch);
@@ -246,17 +251,23 @@ impl<T: Scalar> Pool<T> {
         parts: usize,
     ) {
         let (delta, backend) = (store.matrix(&instr.ins[1]), store.shared.backend);
-        // Numbers that lie in one matrix can be cut by their columns, which are rows of dW.
+        // Rows of numbers that lie in one matrix can be cut by their columns, which are rows of dW, and so can bytes that are not paired.
         let x = match store.input(&instr.ins[0]) {
             InputRef::Dense(rows) => rows.view().ok_or(InputRef::Dense(rows)),
             other => Err(other),
         };
-        let mut parts = cut_rows(dw, if x.is_ok() { parts } else { 1 }, MIN_INPUTS);
-        self.for_each(&mut parts, &|part, worker| {
+        let bytes = match x {
+            Err(InputRef::SparseBytes(bytes)) if dw.cols() < store.block_cols() => Some(bytes),
+            _ => None,
+        };
+        let mut cut = Parts::new();
+        cut_rows(dw, if x.is_ok() || bytes.is_some() { parts } else { 1 }, MIN_INPUTS, &mut cut);
+        self.for_each(&mut cut, &|part, worker| {
             let (first, dw) = (part.first, part.matrix.reborrow());
-            let x = match x {
-                Ok(x) => InputRef::dense(x.columns(first, dw.rows())),
-                Err(x) => x,
+            let x = match (x, bytes) {
+                (Ok(x), _) => InputRef::dense(x.columns(first, dw.rows())),
+                (Err(_), Some(bytes)) => InputRef::SparseBytes(bytes.with_columns(first, dw.rows())),
+                (Err(x), None) => x,
             };
             backend.accumulate_weights(alpha, x, delta, sum, dw, &mut worker.scratch);
         });
@@ -279,7 +290,8 @@ mod tests {
             for parts in 1..5 {
                 let mut elements = vec![0.0; rows * 3];
                 let Ok(matrix) = MatMut::new(&mut elements, rows, 3) else { panic!("{rows} rows") };
-                let cut = cut_rows(matrix, parts, MIN_ROWS);
+                let mut cut = Parts::new();
+                cut_rows(matrix, parts, MIN_ROWS, &mut cut);
                 let found: Vec<_> = cut.iter().map(|part| (part.first, part.matrix.rows())).collect();
                 assert!(found.len() == 1 || found.iter().all(|part| part.1 >= MIN_ROWS), "{found:?}");
                 let end = found

@@ -80,12 +80,13 @@ impl<T: Copy + Default> Clone for AlignedBuf<T> {
 #[derive(Debug)]
 pub struct Scratch<T> {
     free: Vec<AlignedBuf<T>>,
-    pub(crate) lists: Prepared,
+    /// In a box, and none before it is asked for: scratch memory is handed round by value for each kernel that is called.
+    lists: Option<Box<Prepared>>,
 }
 
 impl<T> Default for Scratch<T> {
     fn default() -> Self {
-        Self { free: Vec::new(), lists: Prepared::default() }
+        Self { free: Vec::new(), lists: None }
     }
 }
 
@@ -105,6 +106,16 @@ impl<T: Copy + Default> Scratch<T> {
     /// Returns a buffer for the next [`take`](Self::take).
     pub fn give(&mut self, buf: AlignedBuf<T>) {
         self.free.push(buf);
+    }
+
+    /// The memory in which lists of entries are made.
+    pub(crate) fn take_lists(&mut self) -> Box<Prepared> {
+        self.lists.take().unwrap_or_default()
+    }
+
+    /// Returns it for the next [`take_lists`](Self::take_lists).
+    pub(crate) fn give_lists(&mut self, lists: Box<Prepared>) {
+        self.lists = Some(lists);
     }
 }
 

@@ -354,7 +354,7 @@ impl<'a, T: Scalar> InputRef<'a, T> {
             Self::Dense(x) => x.data.cols(),
             Self::Bytes(x) => x.data.cols(),
             Self::Sparse(x) => x.csr.cols,
-            Self::SparseBytes(x) => x.data().cols(),
+            Self::SparseBytes(x) => x.cols(),
         }
     }
 

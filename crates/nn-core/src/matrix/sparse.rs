@@ -127,6 +127,8 @@ fn count_lit(bytes: &[u8]) -> usize {
 pub struct SparseRows<'a, T> {
     pub(super) data: &'a SparseBytes<T>,
     pub(crate) rows: Rows<'a>,
+    /// The first of the columns that are seen, and how many are.
+    pub(super) columns: (usize, usize),
     /// What was made of these rows before, in parts.
     pub(super) prepared: &'a [Prepared],
 }
@@ -142,7 +144,7 @@ impl<T> Copy for SparseRows<'_, T> {}
 impl<'a, T: Scalar> SparseRows<'a, T> {
     /// All rows.
     pub(super) fn all(data: &'a SparseBytes<T>) -> Self {
-        Self { data, rows: Rows::Range { start: 0, len: data.rows }, prepared: &[] }
+        Self { data, rows: Rows::Range { start: 0, len: data.rows }, columns: (0, data.cols), prepared: &[] }
     }
 
     /// The data set.
@@ -153,13 +155,48 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
     /// The bytes of the `i`-th selected row.
     #[inline(always)]
     pub fn row(&self, i: usize) -> &'a [u8] {
-        &self.data.bytes[self.rows.get(i) * self.data.stride..][..self.data.cols]
+        &self.row_and_beyond(i)[..self.columns.1]
     }
 
-    /// The same, and after them zeros that may be read along.
+    /// The same, and after them bytes that may be read along, as many as a panel may have.
+    #[inline(always)]
+    pub(crate) fn row_and_beyond(&self, i: usize) -> &'a [u8] {
+        let row = &self.data.bytes[self.rows.get(i) * self.data.stride..][..self.data.stride];
+        &row[self.columns.0..]
+    }
+
+    /// The bytes of the `i`-th selected row, all of whose columns are seen, and after them zeros that may be read along.
     #[inline(always)]
     pub(crate) fn padded_row(&self, i: usize) -> &'a [u8] {
-        &self.data.bytes[self.rows.get(i) * self.data.stride..][..self.data.stride]
+        assert!(self.sees_all(), "some columns of {}", self.data.cols);
+        self.row_and_beyond(i)
+    }
+
+    /// Number of columns that are seen.
+    pub fn cols(&self) -> usize {
+        self.columns.1
+    }
+
+    /// The same rows of the columns `first .. first + len` alone, of those that are seen. Panics if they are not all there.
+    ///
+    /// ```
+    /// use nn_core::matrix::{InputRef, SparseBytes};
+    /// let data = SparseBytes::new(&[0, 51, 0, 0, 0, 255], 2, 3, 255.0f32)?;
+    /// let InputRef::SparseBytes(x) = InputRef::sparse_bytes(&data) else { panic!("sparse bytes") };
+    /// let x = x.with_columns(1, 2);
+    /// assert_eq!((x.cols(), x.row(0), x.row(1)), (2, &[51, 0][..], &[0, 255][..]));
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_columns(self, first: usize, len: usize) -> Self {
+        let (start, all) = self.columns;
+        assert!(first + len <= all, "columns {first}..{} of {all}", first + len);
+        Self { columns: (start + first, len), prepared: &[], ..self }
+    }
+
+    /// Whether all columns of the data are seen.
+    fn sees_all(&self) -> bool {
+        self.columns == (0, self.data.cols)
     }
 
     /// What the bytes are divided by.
@@ -186,7 +223,7 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
     /// Which rows these are; none if they don't follow each other in the data, or come with what someone else made of them.
     pub(super) fn id(&self) -> Option<RowsId> {
         match self.rows {
-            Rows::Range { start, len } if self.prepared.is_empty() => {
+            Rows::Range { start, len } if self.prepared.is_empty() && self.sees_all() => {
                 Some(RowsId { data: self.data.id, start, len })
             }
             _ => None,
@@ -202,7 +239,7 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
     pub(crate) fn group(&self) -> Option<&'a Group> {
         let Rows::Range { start, len } = self.rows else { return None };
         let whole = len == GROUP_ROWS.min(self.data.rows - start);
-        (start.is_multiple_of(GROUP_ROWS) && whole && len > 1)
+        (start.is_multiple_of(GROUP_ROWS) && whole && len > 1 && self.sees_all())
             .then(|| self.data.groups.get(start / GROUP_ROWS))
             .flatten()
     }

@@ -74,6 +74,8 @@ pub struct Pass {
     registers: usize,
     steps: Vec<Step>,
     outputs: Vec<Source>,
+    /// Steps and outputs with a register for each step, whose number it has.
+    numbered: (Vec<Step>, Vec<Source>),
 }
 
 impl Pass {
@@ -114,7 +116,8 @@ impl Pass {
                 )));
             }
         }
-        Ok(Self { inputs, scalars, registers, steps, outputs })
+        let numbered = numbered(registers, &steps, &outputs);
+        Ok(Self { inputs, scalars, registers, steps, outputs, numbered })
     }
 
     /// Number of input arrays.
@@ -141,6 +144,29 @@ impl Pass {
     pub fn outputs(&self) -> &[Source] {
         &self.outputs
     }
+
+    /// Steps and outputs as they would be if no two steps shared a register: what tells which computation a pass is, however its
+    /// registers were given out.
+    pub(crate) fn numbered(&self) -> (&[Step], &[Source]) {
+        (&self.numbered.0, &self.numbered.1)
+    }
+}
+
+/// Steps and outputs, whose registers were written before they are read, with a register for each step.
+fn numbered(registers: usize, steps: &[Step], outputs: &[Source]) -> (Vec<Step>, Vec<Source>) {
+    fn rename(source: Source, numbers: &[usize]) -> Source {
+        match source {
+            Source::Register(r) => Source::Register(numbers[r]),
+            other => other,
+        }
+    }
+    let mut numbers = vec![0; registers];
+    let mut renamed = Vec::with_capacity(steps.len());
+    for (number, step) in steps.iter().enumerate() {
+        renamed.push(step.renamed(|source| rename(source, &numbers), number));
+        numbers[step.target()] = number;
+    }
+    (renamed, outputs.iter().map(|&output| rename(output, &numbers)).collect())
 }
 
 /// The arrays that a [`Pass`] goes over: as many as it asks for, and of equal length.

@@ -4,7 +4,7 @@
 use super::gemm::{Finish, Product, put};
 use super::narrow::MAX_NARROW;
 use super::pack::Source;
-use super::vector::{Element, MAX_LANES, On, Vector};
+use super::vector::{Element, Kernel, MAX_LANES, On, Vector};
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Trans;
 
@@ -24,7 +24,7 @@ const MAX_DOT_ROWS: usize = 4;
 /// Rows of B that pass by together: as many sums are under way as it takes to hide how long an addition takes.
 const DOTS: usize = 8;
 
-/// Whether [`outer`] is for this product.
+/// Whether [`Outer`] is for this product.
 pub(super) fn is_outer<T: Element>(product: &Product<'_, T>) -> bool {
     let plain = product.ta == Trans::Yes && product.tb == Trans::No && product.beta == T::one();
     // What `narrow` does for rows that lie in one matrix, gemm does with the same bits for rows that are listed.
@@ -33,30 +33,43 @@ pub(super) fn is_outer<T: Element>(product: &Product<'_, T>) -> bool {
 }
 
 /// C ← C + α Aᵀ · B with few steps. Each element's terms are added to it one after the other.
-#[inline(always)]
-pub(super) fn outer<T: Element, V: Vector<T = T>>(on: On<V>, product: Product<'_, T>) {
-    if V::MANY_REGISTERS { outer_in::<T, V, 4>(on, product) } else { outer_in::<T, V, 2>(on, product) }
+pub(super) struct Outer<'a, T>(pub(super) Product<'a, T>);
+
+impl<T: Element> Kernel<T> for Outer<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        if V::MANY_REGISTERS { outer_in::<T, V, 4>(on, self.0) } else { outer_in::<T, V, 2>(on, self.0) }
+    }
 }
 
-/// [`outer`] in strips of `C` vectors, or one where there are fewer.
+/// [`Outer`] in strips of `C` vectors, or one where there are fewer.
 #[inline(always)]
 fn outer_in<T: Element, V: Vector<T = T>, const C: usize>(on: On<V>, product: Product<'_, T>) {
     let Product { alpha, a, b, mut c, k, .. } = product;
     let (m, n) = (c.rows(), c.cols());
-    let mut j = 0;
-    while j < n {
-        let left = [c.block_cols(), b.block_cols()].map(|block| block - j % block);
-        let left = left[0].min(left[1]).min(n - j);
-        let len = if left >= C * V::LANES { C * V::LANES } else { left.min(V::LANES) };
+    // From the last strip to the first, and from the last row to the first: what a product before this one has read last is in the cache
+    // still, and what is written last is what the next product begins with.
+    let mut until = n;
+    while until > 0 {
+        // Strips begin at the beginning of a block, and only the last ones in it are less than whole.
+        let last = until - 1;
+        let begin = [c.block_cols(), b.block_cols()].map(|block| last / block * block);
+        let begin = begin[0].max(begin[1]);
+        let back = |width: usize| begin + (last - begin) / width * width;
+        let whole = until - back(C * V::LANES) == C * V::LANES;
+        let j = back(if whole { C * V::LANES } else { V::LANES });
+        let len = until - j;
         let (b, mut c) = (b.strip(j, len), c.strip(j, len));
-        let mut i = 0;
-        while i < m {
-            let rows = i..(i + ROWS.min(run_from(&a, i))).min(m);
+        let mut end = m;
+        while end > 0 {
+            let rows = end - ROWS.min(run_until(&a, end)).min(end)..end;
             let mut p = 0;
             while p < k {
                 let (terms, rows) = ((alpha, p), rows.clone());
                 let four = k - p >= TOGETHER;
-                match (len == C * V::LANES, four) {
+                match (whole, four) {
                     (true, true) => add::<T, V, C, TOGETHER>(on, terms, &a, &b, &mut c, rows),
                     (true, false) => add::<T, V, C, 1>(on, terms, &a, &b, &mut c, rows),
                     (false, true) => add::<T, V, 1, TOGETHER>(on, terms, &a, &b, &mut c, rows),
@@ -64,17 +77,17 @@ fn outer_in<T: Element, V: Vector<T = T>, const C: usize>(on: On<V>, product: Pr
                 }
                 p += if four { TOGETHER } else { 1 };
             }
-            i = rows.end;
+            end = rows.start;
         }
-        j += len;
+        until = j;
     }
 }
 
-/// How many columns of a stored A from `i` on lie in one run of memory.
+/// How many columns of a stored A before `end` lie in one run of memory.
 #[inline(always)]
-fn run_from<T>(a: &Source<'_, T>, i: usize) -> usize {
+fn run_until<T>(a: &Source<'_, T>, end: usize) -> usize {
     match a {
-        Source::Matrix(matrix) => matrix.block_cols() - i % matrix.block_cols(),
+        Source::Matrix(matrix) => (end - 1) % matrix.block_cols() + 1,
         Source::Rows(_) => usize::MAX,
     }
 }
@@ -137,15 +150,26 @@ fn add<T: Element, V: Vector<T = T>, const C: usize, const S: usize>(
     }
 }
 
-/// Whether [`dots`] is for this product.
+/// Whether [`Dots`] is for this product.
 pub(super) fn is_dots<T: Element>(product: &Product<'_, T>) -> bool {
     let plain = product.ta == Trans::No && product.tb == Trans::Yes;
     plain && product.c.rows() <= MAX_DOT_ROWS && product.k > 0 && matches!(product.a, Source::Matrix(_))
 }
 
 /// C ← f(α A · Bᵀ + β C) with few rows of A. A sum is formed in the lanes of one vector, and those are added up at the end.
+pub(super) struct Dots<'a, T>(pub(super) Product<'a, T>);
+
+impl<T: Element> Kernel<T> for Dots<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        dots(on, self.0);
+    }
+}
+
 #[inline(always)]
-pub(super) fn dots<T: Element, V: Vector<T = T>>(on: On<V>, product: Product<'_, T>) {
+fn dots<T: Element, V: Vector<T = T>>(on: On<V>, product: Product<'_, T>) {
     let Product { alpha, a: Source::Matrix(a), b, beta, mut c, finish, .. } = product else { return };
     let (m, n) = (c.rows(), c.cols());
     let mut j = 0;

@@ -156,13 +156,12 @@ macro_rules! formulas {
             simd: Simd,
             args: PassArgs<'a, 'o, T>,
         ) -> Result<(), PassArgs<'a, 'o, T>> {
-            let steps = numbered(args.pass());
             $(
-                if is::<$name>(args.pass(), &steps) {
+                if is::<$name>(args.pass()) {
                     simd.run(Update::<T, $name>(args.into_parts(), PhantomData));
                     return Ok(());
                 }
-                if is::<Penalised<$name>>(args.pass(), &steps) {
+                if is::<Penalised<$name>>(args.pass()) {
                     simd.run(Update::<T, Penalised<$name>>(args.into_parts(), PhantomData));
                     return Ok(());
                 }
@@ -318,26 +317,6 @@ impl<F: Formula> Formula for Penalised<F> {
     }
 }
 
-/// The steps of a pass with a register for each.
-fn numbered(pass: &Pass) -> (Steps, SmallVec<[Source; MAX_OUTPUTS]>) {
-    let mut steps = Steps::new();
-    let mut registers: SmallVec<[usize; 24]> = SmallVec::from_elem(0, pass.registers());
-    for step in pass.steps() {
-        let rename = |source| match source {
-            Source::Register(r) => Source::Register(registers[r]),
-            other => other,
-        };
-        let renamed = step.renamed(rename, steps.len());
-        registers[step.target()] = steps.len();
-        steps.push(renamed);
-    }
-    let outputs = pass.outputs().iter().map(|&output| match output {
-        Source::Register(r) => Source::Register(registers[r]),
-        other => other,
-    });
-    (steps, outputs.collect())
-}
-
 /// The steps of a formula, and what its outputs get.
 fn recorded<F: Formula>() -> (Steps, [Source; MAX_OUTPUTS]) {
     let mut recorder = Recorder::default();
@@ -348,14 +327,15 @@ fn recorded<F: Formula>() -> (Steps, [Source; MAX_OUTPUTS]) {
     (recorder.0, new)
 }
 
-/// Whether a pass, whose numbered steps are given, is this formula.
-fn is<F: Formula>(pass: &Pass, (steps, outputs): &(Steps, SmallVec<[Source; MAX_OUTPUTS]>)) -> bool {
+/// Whether a pass is this formula.
+fn is<F: Formula>(pass: &Pass) -> bool {
+    let (steps, outputs) = pass.numbered();
     // Counts tell nearly all apart, and are quick to compare.
     if (pass.inputs(), pass.scalars(), outputs.len()) != (1, F::SCALARS, F::OUTPUTS) {
         return false;
     }
     let (own, new) = recorded::<F>();
-    own == *steps && new[..F::OUTPUTS] == outputs[..]
+    own[..] == *steps && new[..F::OUTPUTS] == outputs[..]
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! high-performance matrix multiplication" (2008).
 
 use super::caches::caches;
+use super::few::{self, Dots, Outer};
+use super::gemv::OfOneRow;
 use super::pack::{LanesAre, Source, pack, packed_len};
+use super::reversed::{self, Reversed};
 use super::tile::{self, Lanes, MAX_TILE, Steps, To};
-use super::vector::{Element, Kernel, On, Vector, ask_for};
-use super::{few, gemv, reversed};
+use super::vector::{Element, Kernel, On, Runner, Vector, ask_for};
 use crate::matrix::{MatMut, MatRef, Scratch};
 use crate::ops::{Activation, Gemm, GemmParts, Trans};
 
@@ -16,6 +18,13 @@ const DEPTH: usize = 1024;
 
 /// In blocks of how many steps a longer sum is cut: where A's columns come in blocks, these are whole ones.
 pub(super) const DEPTH_UNIT: usize = 64;
+
+/// Fewest steps of a block that is not all of the sum. (Chosen: with fewer, loading and storing C takes a tile longer than a block.)
+const MIN_DEPTH: usize = 128;
+
+/// Vectors of sums that are under way together where there are enough: as many as it takes to hide how long a multiply-add takes, 4
+/// cycles on Zen 2 to Zen 4 and since Skylake, on the one unit for 512 bits that Zen 4 and many of Intel's have.
+pub(super) const CHAINS: usize = 4;
 
 /// Most columns in one block of B (NC): with KC steps of `f32` 16 MB, a share of the L3 cache.
 const COLUMNS: usize = 4096;
@@ -84,9 +93,44 @@ pub(super) fn piece(total: usize, most: usize, unit: usize) -> usize {
     total.div_ceil(pieces).next_multiple_of(unit).max(1)
 }
 
-/// Steps of the sum in one block, KC. It decides how sums are rounded, so that it depends on k alone.
-pub(super) fn depth_of_block(k: usize) -> usize {
-    if k <= DEPTH { k.max(1) } else { piece(k, DEPTH, DEPTH_UNIT) }
+/// Steps of the sum in one block, KC. It decides how sums are rounded, so that it depends on the sizes alone, and of those on k and n,
+/// so that a row has the same bits alone and among others.
+///
+/// A single row of A whose sums are fewer than [`CHAINS`] vectors is cut into so many blocks more, which `gemv` adds up at the same time.
+pub(super) fn depth_of_block<V: Vector>(ta: Trans, k: usize, n: usize) -> usize {
+    let blocks = match n.div_ceil(V::LANES) {
+        _ if ta == Trans::Yes => 1,
+        0 | 1 if k >= CHAINS * MIN_DEPTH => CHAINS,
+        0..=2 if k >= CHAINS / 2 * MIN_DEPTH => CHAINS / 2,
+        _ => 1,
+    };
+    if blocks == 1 && k <= DEPTH {
+        return k.max(1);
+    }
+    // Columns that are no whole number of units don't come in blocks.
+    let unit = if blocks == 1 || k.is_multiple_of(DEPTH_UNIT) { DEPTH_UNIT } else { 1 };
+    piece(k, DEPTH.min(k.div_ceil(blocks)), unit)
+}
+
+/// Carries out a product by the kernel that is for such sizes. Each is compiled by itself: what a product of one row takes is little more
+/// than to get in and out of the function that it is done in.
+pub(super) fn product<T: Element>(on: &impl Runner<T>, mut product: Product<'_, T>) {
+    if let Source::Rows(rows) = product.a
+        && let Some(matrix) = rows.view()
+    {
+        product.a = Source::Matrix(matrix);
+    }
+    if product.c.rows() == 1 && product.tb == Trans::No {
+        on.run(OfOneRow(product));
+    } else if few::is_outer(&product) {
+        on.run(Outer(product));
+    } else if few::is_dots(&product) {
+        on.run(Dots(product));
+    } else if reversed::is_for(&product) {
+        on.run(Reversed(product));
+    } else {
+        on.run(product);
+    }
 }
 
 impl<T: Element> Kernel<T> for Product<'_, T> {
@@ -95,26 +139,9 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
     #[inline(always)]
     fn run<V: Vector<T = T>>(mut self, on: On<V>) {
         let (m, n, k) = (self.c.rows(), self.c.cols(), self.k);
-        if let Source::Rows(rows) = self.a
-            && let Some(matrix) = rows.view()
-        {
-            self.a = Source::Matrix(matrix);
-        }
-        if m == 1 && self.tb == Trans::No {
-            return gemv::run(on, self);
-        }
-        if few::is_outer(&self) {
-            return few::outer(on, self);
-        }
-        if few::is_dots(&self) {
-            return few::dots(on, self);
-        }
-        if reversed::is_for(&self) {
-            return reversed::run(on, self);
-        }
         let (mr, nr) = (tile::rows::<V>(), tile::columns::<V>());
         let nc = piece(n, COLUMNS, nr);
-        let kc = depth_of_block(k);
+        let kc = depth_of_block::<V>(self.ta, k, n);
         // A's panels stay in most of the L2 cache while B passes by; where B may be larger than all caches, in all of it, so that a
         // shard of 252 rows is not cut, for each half of which B would have to come from memory.
         let l2 = if self.ta == Trans::No { caches().l2 } else { caches().l2 / 8 * 7 };

@@ -2,18 +2,34 @@
 
 use std::ops::Range;
 
-use super::gemm::{Finish, Product, depth_of_block, put};
+use super::gemm::{CHAINS, Finish, Product, depth_of_block, put};
 use super::pack::{LanesAre, Source, pack};
-use super::vector::{Element, On, Vector, strip};
+use super::vector::{Element, Kernel, LINE, On, Vector, ask_for_line, strip};
 use crate::matrix::MatRef;
 use crate::ops::Trans;
+
+/// How many numbers of x are asked for before they are needed: 64, some 500 cycles of the loop with 16 columns, and more than memory takes.
+/// A row of a large data set comes from there, and the few lines of each block are over before the CPU has seen that they follow each
+/// other. (Chosen; what it gains was not measured by itself.)
+const AHEAD: usize = 64;
 
 /// Rows of B that pass by together: so often are the sums loaded and stored less.
 const ROWS: usize = 4;
 
-/// Carries out a product with m = 1 and B as it is stored. Blocks and order of the sums are gemm's, and so are the bits.
+/// A product with m = 1 and B as it is stored. Blocks and order of the sums are gemm's, and so are the bits.
+pub(super) struct OfOneRow<'a, T>(pub(super) Product<'a, T>);
+
+impl<T: Element> Kernel<T> for OfOneRow<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        run(on, self.0);
+    }
+}
+
 #[inline(always)]
-pub(super) fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<'_, T>) {
+fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<'_, T>) {
     let (n, k) = (product.c.cols(), product.k);
     let lanes_are = if product.ta == Trans::No { LanesAre::Rows } else { LanesAre::Columns };
     let row = match product.a {
@@ -26,8 +42,20 @@ pub(super) fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<
         pack(1, &product.a, lanes_are, 0..1, 0..k, &mut copy);
     }
     let x = row.unwrap_or(&copy);
+    let kc = depth_of_block::<V>(product.ta, k, n);
+    let vectors = n.div_ceil(V::LANES);
+    if (1..=2).contains(&vectors) && kc < k && product.b.is_plain() {
+        for p0 in (0..k).step_by(CHAINS / vectors * kc) {
+            if vectors == 1 {
+                in_chains::<T, V, 1, 4>(on, x, p0, kc, &mut product);
+            } else {
+                in_chains::<T, V, 2, 2>(on, x, p0, kc, &mut product);
+            }
+        }
+        product.scratch.give(copy);
+        return;
+    }
     let mut sums = product.scratch.take(n.next_multiple_of(V::LANES));
-    let kc = depth_of_block(k);
     for p0 in (0..k.max(1)).step_by(kc) {
         let steps = p0..(p0 + kc).min(k);
         sums.fill(T::zero());
@@ -61,6 +89,107 @@ pub(super) fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<
     }
     product.scratch.give(copy);
     product.scratch.give(sums);
+}
+
+/// [`run`] for at most `B` blocks of steps from `p0` on, and `C` vectors of columns: an addition does not wait for the one before, which
+/// is another block's.
+#[inline(always)]
+fn in_chains<T: Element, V: Vector<T = T>, const C: usize, const B: usize>(
+    on: On<V>,
+    x: &[T],
+    p0: usize,
+    kc: usize,
+    product: &mut Product<'_, T>,
+) {
+    let (n, k) = (product.c.cols(), product.k);
+    let blocks = (k - p0).div_ceil(kc).min(B);
+    let last = (k - p0 - (blocks - 1) * kc).min(kc);
+    let (x, b) = (&x[p0..], product.b.row_range(p0, k - p0));
+    let mut sums = [[on.zero(); C]; B];
+    for ahead in (0..AHEAD).step_by(LINE / size_of::<T>()) {
+        (0..blocks).for_each(|block| ask_for_line(x.as_ptr().wrapping_add(block * kc + ahead)));
+    }
+    // The last block may be shorter than the others.
+    match blocks {
+        4 => {
+            advance::<V, C, 4>(on, x, &b, kc, 0..last, &mut sums);
+            advance::<V, C, 3>(on, x, &b, kc, last..kc, &mut sums);
+        }
+        3 => {
+            advance::<V, C, 3>(on, x, &b, kc, 0..last, &mut sums);
+            advance::<V, C, 2>(on, x, &b, kc, last..kc, &mut sums);
+        }
+        2 => {
+            advance::<V, C, 2>(on, x, &b, kc, 0..last, &mut sums);
+            advance::<V, C, 1>(on, x, &b, kc, last..kc, &mut sums);
+        }
+        _ => advance::<V, C, 1>(on, x, &b, kc, 0..last, &mut sums),
+    }
+    for (block, sums) in sums.iter().enumerate().take(blocks) {
+        let begin = p0 + block * kc;
+        let beta = if begin == 0 { product.beta } else { T::one() };
+        let finish = if begin + kc >= k { product.finish } else { Finish::Nothing };
+        for (&sum, j) in sums.iter().zip((0..n).step_by(V::LANES)) {
+            let c = &mut product.c.run(0, j)[..V::LANES.min(n - j)];
+            put(on, (product.alpha, beta, &finish), &on.lanes(sum), 0, j, c);
+        }
+    }
+}
+
+/// Adds some steps of each of the first `B` blocks of `kc` steps to their sums.
+#[inline(always)]
+fn advance<V: Vector, const C: usize, const B: usize>(
+    on: On<V>,
+    x: &[V::T],
+    b: &MatRef<'_, V::T>,
+    kc: usize,
+    steps: Range<usize>,
+    sums: &mut [[V; C]],
+) {
+    if B > sums.len() || steps.is_empty() {
+        return;
+    }
+    let (end, width) = ((B - 1) * kc + steps.end, b.cols());
+    assert!(end <= x.len() && end <= b.rows(), "rows of B");
+    assert!((end - 1) * b.stride() + width <= b.as_slice().len(), "elements of B");
+    assert!(width > (C - 1) * V::LANES && width <= C * V::LANES, "columns of B");
+    let mut chains: [[V; C]; B] = std::array::from_fn(|i| sums[i]);
+    // Which of the two it is the compiler is to know: a load of a part takes a mask or more.
+    if width == C * V::LANES {
+        for p in steps {
+            if p % (LINE / size_of::<V::T>()) == 0 {
+                (0..B).for_each(|i| ask_for_line(x.as_ptr().wrapping_add(i * kc + p + AHEAD)));
+            }
+            for (i, chain) in chains.iter_mut().enumerate() {
+                // SAFETY: `on` proves the instructions; a step of block i < B has an x and a whole row of B, as was just checked.
+                unsafe {
+                    let x = V::splat(*x.get_unchecked(i * kc + p));
+                    let row = b.as_slice().as_ptr().add((i * kc + p) * b.stride());
+                    for (c, sum) in chain.iter_mut().enumerate() {
+                        *sum = x.mul_add(V::load(row.add(c * V::LANES)), *sum);
+                    }
+                }
+            }
+        }
+    } else {
+        let rest = width - (C - 1) * V::LANES;
+        for p in steps {
+            for (i, chain) in chains.iter_mut().enumerate() {
+                // SAFETY: likewise; of the last vector there are `rest` numbers, more than none and fewer than all.
+                unsafe {
+                    let x = V::splat(*x.get_unchecked(i * kc + p));
+                    let row = b.as_slice().as_ptr().add((i * kc + p) * b.stride());
+                    for (c, sum) in chain.iter_mut().enumerate() {
+                        let part = row.add(c * V::LANES);
+                        let part =
+                            if c + 1 < C { V::load(part) } else { V::load_first(part, rest, on.zero()) };
+                        *sum = x.mul_add(part, *sum);
+                    }
+                }
+            }
+        }
+    }
+    sums[..B].copy_from_slice(&chains);
 }
 
 /// sums ← Σ x row over some rows of B, which are `C` vectors wide or a little less.

@@ -1,17 +1,18 @@
-//! Products of one or two rows of bytes, row by row, each with the list of its bytes that are not 0: lists that rows share would take
-//! longer to make than they save.
+//! Products of rows of bytes one by one, each with the list of its bytes that are not 0: for one or two rows, and for layers of fewer
+//! columns than a block has. Lists that rows share would take longer to make than they save there.
 
 use super::gemm::Finish;
+use super::lists;
 use super::vector::{Element, Kernel, On, Vector};
 use crate::matrix::{MatMut, MatRef, SparseRows};
 
-/// Columns of X whose list is made at a time: on the stack, 2 KiB of places and as much of bytes and more.
+/// Columns of X whose list is made at a time: on the stack, 2 KiB of places and 1 KiB of bytes.
 const COLUMNS: usize = 1024;
 
-/// Most rows of such a product.
+/// Most rows of such a product, if it is as wide as a block.
 pub(super) const MAX_ROWS: usize = 2;
 
-/// Y ← finish(X · W). X: \[m, k\], W: \[k, n\], Y: \[m, n\].
+/// Y ← finish(X · W). X: \[m, k\], W: \[k, n\], Y: \[m, n\]. A row of Y depends on its row of X alone.
 pub(super) struct InkProduct<'a, T> {
     pub(super) x: SparseRows<'a, T>,
     pub(super) w: MatRef<'a, T>,
@@ -19,7 +20,7 @@ pub(super) struct InkProduct<'a, T> {
     pub(super) y: MatMut<'a, T>,
 }
 
-/// dW ← dW + α Xᵀ · δ. X: \[m, k\], δ: \[m, n\], dW: \[k, n\].
+/// dW ← dW + α Xᵀ · δ. X: \[m, k\], δ: \[m, n\], dW: \[k, n\]. Each element's terms are added to it one after the other.
 pub(super) struct InkOuter<'a, T> {
     pub(super) alpha: T,
     pub(super) x: SparseRows<'a, T>,
@@ -27,74 +28,57 @@ pub(super) struct InkOuter<'a, T> {
     pub(super) dw: MatMut<'a, T>,
 }
 
-/// The places of some bytes of a row that are not 0, and what they stand for.
-struct Ink<T> {
-    places: [u16; COLUMNS],
-    values: [T; COLUMNS],
+/// The bytes of a part of a row that are not 0, and their places, ascending.
+struct Ink {
+    places: [u16; COLUMNS + lists::BEYOND],
+    bytes: [u8; COLUMNS + lists::BEYOND],
     len: usize,
 }
 
-impl<T: Element> Ink<T> {
+impl Ink {
     fn new() -> Self {
-        Self { places: [0; COLUMNS], values: [T::zero(); COLUMNS], len: 0 }
+        Self { places: [0; COLUMNS + lists::BEYOND], bytes: [0; COLUMNS + lists::BEYOND], len: 0 }
     }
 
-    /// Lists at most [`COLUMNS`] bytes, which stand for `factor` times `values`.
+    /// Lists the first `len` bytes of a row that goes on for [`lists::BEYOND`] bytes more, which don't count.
     #[inline(always)]
-    fn list(&mut self, bytes: &[u8], values: &[T], factor: T) {
-        assert!(bytes.len() <= COLUMNS, "bytes of a list");
-        self.len = 0;
-        let (words, rest) = bytes.as_chunks::<8>();
-        for (word, first) in words.iter().zip((0..).step_by(8)) {
-            let mut word = u64::from_le_bytes(*word);
-            let mut place = first;
-            while word != 0 {
-                let skipped = word.trailing_zeros() as u16 / 8;
-                place += skipped;
-                word >>= 8 * skipped;
-                self.push(place, factor * values[word as u8 as usize]);
-                word &= !0xff;
-            }
-        }
-        for (&byte, place) in rest.iter().zip(8 * words.len() as u16..) {
-            if byte != 0 {
-                self.push(place, factor * values[byte as usize]);
-            }
-        }
+    fn list(&mut self, row: &[u8], len: usize) {
+        self.len = lists::list(row, len, &mut self.places, &mut self.bytes);
     }
 
+    /// Places and bytes, as many of either, and the places below `rows`, which is checked.
     #[inline(always)]
-    fn push(&mut self, place: u16, value: T) {
-        self.places[self.len] = place;
-        self.values[self.len] = value;
-        self.len += 1;
-    }
-
-    #[inline(always)]
-    fn entries(&self) -> impl Iterator<Item = (usize, T)> {
-        let places = self.places[..self.len].iter().map(|&place| place as usize);
-        places.zip(self.values[..self.len].iter().copied())
+    fn below(&self, rows: usize) -> (&[u16], &[u8]) {
+        let (places, bytes) = (&self.places[..self.len], &self.bytes[..self.len]);
+        // They ascend.
+        assert!(places.last().is_none_or(|&last| (last as usize) < rows), "places of {rows} rows");
+        (places, bytes)
     }
 }
 
-/// Calls `$body` with the number of vectors that a strip of so many columns takes, which the compiler knows.
+/// Calls `$body` with the number of vectors that a strip of so many columns takes, and of the sums of it that are under way at the same
+/// time, both of which the compiler knows: an addition need not wait for the one before, which was to another sum.
 macro_rules! with_vectors {
-    ($count:expr, $name:ident => $body:expr) => {
+    ($count:expr, $name:ident, $sums:ident => $body:expr) => {
         match $count {
             0 | 1 => {
                 const $name: usize = 1;
+                const $sums: usize = 4;
                 $body
             }
             2 => {
                 const $name: usize = 2;
+                const $sums: usize = 4;
                 $body
             }
             3 => {
                 const $name: usize = 3;
+                const $sums: usize = 2;
                 $body
             }
             _ => {
                 const $name: usize = 4;
+                const $sums: usize = 2;
                 $body
             }
         }
@@ -108,6 +92,13 @@ fn strip<V: Vector>(j: usize, n: usize, blocks: [usize; 2]) -> usize {
     (4 * V::LANES).min(left[0]).min(left[1]).min(n - j)
 }
 
+/// What each byte stands for.
+#[inline(always)]
+fn table<T>(values: &[T]) -> &[T; 256] {
+    let Some(table) = values.first_chunk::<256>() else { panic!("a value for every byte") };
+    table
+}
+
 impl<T: Element> Kernel<T> for InkProduct<'_, T> {
     type Output = ();
 
@@ -115,16 +106,19 @@ impl<T: Element> Kernel<T> for InkProduct<'_, T> {
     fn run<V: Vector<T = T>>(self, on: On<V>) {
         let Self { x, w, finish, mut y } = self;
         let (m, k, n) = (y.rows(), w.rows(), y.cols());
-        let mut ink = Ink::new();
+        let (mut ink, values) = (Ink::new(), table(x.values()));
         for i in 0..m {
             for first in (0..k.max(1)).step_by(COLUMNS) {
                 let end = (first + COLUMNS).min(k);
-                ink.list(&x.row(i)[first..end], x.values(), T::one());
+                ink.list(&x.row_and_beyond(i)[first..], end - first);
                 let mut j = 0;
                 while j < n {
                     let len = strip::<V>(j, n, [w.block_cols(), y.block_cols()]);
                     let (w, y) = (w.strip(j, len), &mut y.run(i, j)[..len]);
-                    with_vectors!(len.div_ceil(V::LANES), C => gather::<T, V, C>(on, &ink, &w, first, y));
+                    let w = w.row_range(first, end - first);
+                    with_vectors!(len.div_ceil(V::LANES), C, S => {
+                        gather::<T, V, C, S>(on, &ink, values, &w, first > 0, y);
+                    });
                     if end == k {
                         for (part, at) in y.chunks_mut(V::LANES).zip((j..).step_by(V::LANES)) {
                             let sums = on.load_part(part, T::zero());
@@ -138,49 +132,90 @@ impl<T: Element> Kernel<T> for InkProduct<'_, T> {
     }
 }
 
-/// y ← y + Σ value · w_row; if the places begin with the `first` row of W, without y.
+/// y ← Σ value · w_row over the list; with y, if the sum `continues`. It is formed in `S` parts.
 #[inline(always)]
-fn gather<T: Element, V: Vector<T = T>, const C: usize>(
+#[expect(clippy::needless_range_loop, reason = "sum s and entry s of a few, in registers")]
+fn gather<T: Element, V: Vector<T = T>, const C: usize, const S: usize>(
     on: On<V>,
-    ink: &Ink<T>,
+    ink: &Ink,
+    values: &[T; 256],
     w: &MatRef<'_, T>,
-    first: usize,
+    continues: bool,
     y: &mut [T],
 ) {
-    let mut sums = [[on.zero(); C]; 2];
-    if first > 0 {
+    let mut sums = [[on.zero(); C]; S];
+    if continues {
         for (sum, part) in sums[0].iter_mut().zip(y.chunks(V::LANES)) {
             *sum = on.load_part(part, T::zero());
         }
     }
-    let (places, values) = (&ink.places[..ink.len], &ink.values[..ink.len]);
-    let row = |place: u16| w.row(first + place as usize);
-    // Sums of even and odd entries, so that an addition need not wait for the one before.
-    let mut two = places.chunks_exact(2).zip(values.chunks_exact(2));
-    for (places, values) in &mut two {
-        add(on, values[0], row(places[0]), &mut sums[0]);
-        add(on, values[1], row(places[1]), &mut sums[1]);
-    }
-    if let (Some(&place), Some(&value), 1) = (places.last(), values.last(), ink.len % 2) {
-        add(on, value, row(place), &mut sums[0]);
+    let (places, bytes) = ink.below(w.rows());
+    let (places, last_places) = places.as_chunks::<S>();
+    let (bytes, last_bytes) = bytes.as_chunks::<S>();
+    // Which sum is meant the compiler knows everywhere: only so do they stay in registers.
+    if y.len() == C * V::LANES {
+        let rows = w.as_slice();
+        assert!(w.rows() == 0 || (w.rows() - 1) * w.stride() + y.len() <= rows.len(), "rows of W");
+        for (places, bytes) in places.iter().zip(bytes) {
+            for s in 0..S {
+                // SAFETY: the place is below the number of rows, the last of which ends within the slice, as was just checked.
+                unsafe {
+                    add(on, values[bytes[s] as usize], rows, places[s] as usize * w.stride(), &mut sums[s])
+                };
+            }
+        }
+        for s in 0..S {
+            if let (Some(&place), Some(&byte)) = (last_places.get(s), last_bytes.get(s)) {
+                // SAFETY: likewise.
+                unsafe { add(on, values[byte as usize], rows, place as usize * w.stride(), &mut sums[s]) };
+            }
+        }
+    } else {
+        for (places, bytes) in places.iter().zip(bytes) {
+            for s in 0..S {
+                add_part(on, values[bytes[s] as usize], w.row(places[s] as usize), &mut sums[s]);
+            }
+        }
+        for s in 0..S {
+            if let (Some(&place), Some(&byte)) = (last_places.get(s), last_bytes.get(s)) {
+                add_part(on, values[byte as usize], w.row(place as usize), &mut sums[s]);
+            }
+        }
     }
     for (c, part) in y.chunks_mut(V::LANES).enumerate().take(C) {
-        on.store_part(sums[0][c].add(sums[1][c]), part);
+        let mut sum = sums[0][c];
+        for others in &sums[1..] {
+            sum = sum.add(others[c]);
+        }
+        on.store_part(sum, part);
     }
 }
 
-/// sums ← sums + value · row
+/// sums ← sums + value · a row that is no whole number of vectors
 #[inline(always)]
-fn add<V: Vector, const C: usize>(on: On<V>, value: V::T, row: &[V::T], sums: &mut [V; C]) {
+fn add_part<V: Vector, const C: usize>(on: On<V>, value: V::T, row: &[V::T], sums: &mut [V; C]) {
     let value = on.splat(value);
-    if row.len() == C * V::LANES {
-        for c in 0..C {
-            sums[c] = value.mul_add(on.load(&row[c * V::LANES..(c + 1) * V::LANES]), sums[c]);
-        }
-    } else {
-        for (sum, part) in sums.iter_mut().zip(row.chunks(V::LANES)) {
-            *sum = value.mul_add(on.load_part(part, V::T::default()), *sum);
-        }
+    for (sum, part) in sums.iter_mut().zip(row.chunks(V::LANES)) {
+        *sum = value.mul_add(on.load_part(part, V::T::default()), *sum);
+    }
+}
+
+/// sums ← sums + value · the row that begins at `start`
+///
+/// # Safety
+/// As many vectors must lie in the slice from there on.
+#[inline(always)]
+unsafe fn add<V: Vector, const C: usize>(
+    on: On<V>,
+    value: V::T,
+    rows: &[V::T],
+    start: usize,
+    sums: &mut [V; C],
+) {
+    let value = on.splat(value);
+    for (c, sum) in sums.iter_mut().enumerate() {
+        // SAFETY: `on` proves the instructions, the caller promises the numbers.
+        *sum = value.mul_add(unsafe { V::load(rows.as_ptr().add(start + c * V::LANES)) }, *sum);
     }
 }
 
@@ -191,15 +226,19 @@ impl<T: Element> Kernel<T> for InkOuter<'_, T> {
     fn run<V: Vector<T = T>>(self, on: On<V>) {
         let Self { alpha, x, delta, mut dw } = self;
         let (m, k, n) = (delta.rows(), dw.rows(), dw.cols());
-        let mut ink = Ink::new();
+        let (mut ink, mut values) = (Ink::new(), *table(x.values()));
+        values.iter_mut().for_each(|value| *value = alpha * *value);
         for i in 0..m {
             for first in (0..k).step_by(COLUMNS) {
-                ink.list(&x.row(i)[first..(first + COLUMNS).min(k)], x.values(), alpha);
+                let end = (first + COLUMNS).min(k);
+                ink.list(&x.row_and_beyond(i)[first..], end - first);
                 let mut j = 0;
                 while j < n {
                     let len = strip::<V>(j, n, [delta.block_cols(), dw.block_cols()]);
                     let (delta, mut dw) = (&delta.run(i, j)[..len], dw.strip(j, len));
-                    with_vectors!(len.div_ceil(V::LANES), C => spread::<T, V, C>(on, &ink, delta, first, &mut dw));
+                    with_vectors!(len.div_ceil(V::LANES), C, _S => {
+                        spread::<T, V, C>(on, &ink, &values, delta, first, &mut dw);
+                    });
                     j += len;
                 }
             }
@@ -207,11 +246,12 @@ impl<T: Element> Kernel<T> for InkOuter<'_, T> {
     }
 }
 
-/// dw_row ← dw_row + value · δ for the row of each place.
+/// dw_row ← dw_row + value · δ for the row of each place, counted from the `first` one.
 #[inline(always)]
 fn spread<T: Element, V: Vector<T = T>, const C: usize>(
     on: On<V>,
-    ink: &Ink<T>,
+    ink: &Ink,
+    values: &[T; 256],
     delta: &[T],
     first: usize,
     dw: &mut MatMut<'_, T>,
@@ -220,16 +260,27 @@ fn spread<T: Element, V: Vector<T = T>, const C: usize>(
     for (v, part) in vectors.iter_mut().zip(delta.chunks(V::LANES)) {
         *v = on.load_part(part, T::zero());
     }
-    let whole = delta.len() == C * V::LANES;
-    for (place, value) in ink.entries() {
-        let (row, value) = (dw.row(first + place), on.splat(value));
-        for (c, &delta) in vectors.iter().enumerate() {
-            if whole {
-                let part = &mut row[c * V::LANES..(c + 1) * V::LANES];
-                on.store(value.mul_add(delta, on.load(part)), part);
-            } else {
-                let end = ((c + 1) * V::LANES).min(row.len());
-                let part = &mut row[c * V::LANES..end];
+    let (height, stride) = (dw.rows(), dw.stride());
+    let (places, bytes) = ink.below(height - first);
+    if delta.len() == C * V::LANES {
+        let rows = &mut dw.as_mut_slice()[first * stride..];
+        assert!((height - first - 1) * stride + delta.len() <= rows.len(), "rows of dW");
+        for (&place, &byte) in places.iter().zip(bytes) {
+            let value = on.splat(values[byte as usize]);
+            // SAFETY: the place is below the number of rows, the last of which ends within the slice, as was just checked; `on` proves
+            // the instructions.
+            unsafe {
+                let row = rows.as_mut_ptr().add(place as usize * stride);
+                for (c, &delta) in vectors.iter().enumerate() {
+                    let part = row.add(c * V::LANES);
+                    value.mul_add(delta, V::load(part)).store(part);
+                }
+            }
+        }
+    } else {
+        for (&place, &byte) in places.iter().zip(bytes) {
+            let value = on.splat(values[byte as usize]);
+            for (part, &delta) in dw.row(first + place as usize).chunks_mut(V::LANES).zip(&vectors) {
                 on.store_part(value.mul_add(delta, on.load_part(part, T::zero())), part);
             }
         }

@@ -224,6 +224,50 @@ pub(super) fn write(a: &[u8], b: &[u8], len: usize, lists: &mut PairLists) {
     write_portable(a, b, len, lists);
 }
 
+/// Bytes that [`list`] reads, and numbers that it writes, beyond those that count: a vector of the widest kind.
+pub(super) const BEYOND: usize = 64;
+
+/// Lists the first `len` bytes that are not 0, with their places, and returns how many there are.
+#[inline(always)]
+pub(super) fn list(row: &[u8], len: usize, places: &mut [u16], bytes: &mut [u8]) -> usize {
+    let most = places.len().min(bytes.len()).min(row.len());
+    assert!(len + BEYOND <= most && len <= 1 << u16::BITS, "room for a list of {len} bytes");
+    #[cfg(target_arch = "x86_64")]
+    if x86::has_compress() {
+        // SAFETY: the features were just found, and the slices measured.
+        return unsafe { x86::list(row, len, places, bytes) };
+    }
+    list_portable(&row[..len], places, bytes)
+}
+
+/// [`list`] byte by byte, on any CPU; zeros are skipped eight at a time.
+#[inline(always)]
+pub(super) fn list_portable(row: &[u8], places: &mut [u16], bytes: &mut [u8]) -> usize {
+    let mut count = 0;
+    let mut push = |place: usize, byte: u8| {
+        (places[count], bytes[count]) = (place as u16, byte);
+        count += 1;
+    };
+    let (words, rest) = row.as_chunks::<8>();
+    for (word, first) in words.iter().zip((0..).step_by(8)) {
+        let mut word = u64::from_le_bytes(*word);
+        let mut place = first;
+        while word != 0 {
+            let skipped = word.trailing_zeros() as usize / 8;
+            place += skipped;
+            word >>= 8 * skipped;
+            push(place, word as u8);
+            word &= !0xff;
+        }
+    }
+    for (&byte, place) in rest.iter().zip(8 * words.len()..) {
+        if byte != 0 {
+            push(place, byte);
+        }
+    }
+    count
+}
+
 /// A bit for each of the first `len` places of a panel.
 #[inline(always)]
 fn counted(len: usize) -> [u64; 2] {

@@ -27,7 +27,6 @@ mod pairs;
 mod peak;
 mod portable;
 mod reversed;
-mod slim;
 mod softmax;
 mod sparse;
 mod tile;
@@ -37,15 +36,14 @@ pub use self::isa::Isa;
 pub use self::peak::Peak;
 
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
-use self::gemm::{Finish, Product};
+use self::gemm::{Finish, Product, product};
 use self::ink::{InkOuter, InkProduct, MAX_ROWS};
 use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
 use self::pack::{Source, Widen};
 use self::pairs::{PairOuter, PairProduct, block_columns};
-use self::slim::{SlimOuter, SlimProduct};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
-use self::vector::{Element, Kernel, On};
+use self::vector::{Element, Kernel, On, Runner};
 use super::{Backend, Description, blockwise, reference};
 use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
 use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary};
@@ -148,6 +146,12 @@ impl Simd {
     }
 }
 
+impl<T: Element> Runner<T> for Simd {
+    fn run<K: Kernel<T>>(&self, kernel: K) -> K::Output {
+        Simd::run(*self, kernel)
+    }
+}
+
 /// The shell in which kernels are compiled for AVX-512F.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
@@ -196,7 +200,7 @@ macro_rules! backend {
             }
 
             fn gemm(&self, gemm: Gemm<'_, $t>, scratch: &mut Scratch<$t>) {
-                self.run(Product::new(gemm, Finish::Nothing, scratch));
+                product(self, Product::new(gemm, Finish::Nothing, scratch));
             }
 
             fn shard_rows(&self) -> usize {
@@ -248,18 +252,15 @@ macro_rules! backend {
                 let finish = Finish::Activate(f, bias);
                 match x {
                     InputRef::Sparse(x) => return self.run(SparseProduct { x, w, finish, y, scratch }),
-                    InputRef::SparseBytes(x) if y.rows() <= MAX_ROWS => {
+                    InputRef::SparseBytes(x) if y.rows() <= MAX_ROWS || y.cols() < block_columns::<$t>() => {
                         return self.run(InkProduct { x, w, finish, y });
-                    }
-                    InputRef::SparseBytes(x) if y.cols() < block_columns::<$t>() => {
-                        return self.run(SlimProduct { x, w, finish, y, scratch });
                     }
                     InputRef::SparseBytes(x) => return self.run(PairProduct { x, w, finish, y, scratch }),
                     _ => {}
                 }
                 self.with_numbers(x, scratch, |a, scratch| {
                     let (alpha, beta, k) = (1.0, 0.0, w.rows());
-                    self.run(Product {
+                    let of = Product {
                         alpha,
                         a,
                         ta: Trans::No,
@@ -270,7 +271,8 @@ macro_rules! backend {
                         k,
                         finish,
                         scratch,
-                    });
+                    };
+                    product(self, of);
                 });
             }
 
@@ -298,13 +300,11 @@ macro_rules! backend {
                         begin(sum, &mut dw);
                         return self.run(SparseOuter { alpha, x, delta, dw, scratch });
                     }
-                    InputRef::SparseBytes(x) if delta.rows() <= MAX_ROWS => {
+                    InputRef::SparseBytes(x)
+                        if delta.rows() <= MAX_ROWS || delta.cols() < block_columns::<$t>() =>
+                    {
                         begin(sum, &mut dw);
                         return self.run(InkOuter { alpha, x, delta, dw });
-                    }
-                    InputRef::SparseBytes(x) if delta.cols() < block_columns::<$t>() => {
-                        begin(sum, &mut dw);
-                        return self.run(SlimOuter { alpha, x, delta, dw, scratch });
                     }
                     InputRef::SparseBytes(x) => {
                         return self.run(PairOuter { alpha, x, delta, sum, dw, scratch });
@@ -323,7 +323,7 @@ macro_rules! backend {
                     let beta = if sum == Sum::Begin { 0.0 } else { 1.0 };
                     let (k, finish) = (delta.rows(), Finish::Nothing);
                     let (ta, tb) = (Trans::Yes, Trans::No);
-                    self.run(Product { alpha, a, ta, b: delta, tb, beta, c: dw, k, finish, scratch });
+                    product(self, Product { alpha, a, ta, b: delta, tb, beta, c: dw, k, finish, scratch });
                 });
             }
 
@@ -348,7 +348,7 @@ macro_rules! backend {
                     return self.run(NarrowBackpropagate { dy, w, f, output, delta });
                 }
                 let gemm = reference::fits(Gemm::new(1.0, dy, Trans::No, w, Trans::Yes, 0.0, delta));
-                self.run(Product::new(gemm, Finish::Slope(f, output), scratch));
+                product(self, Product::new(gemm, Finish::Slope(f, output), scratch));
             }
 
             fn accumulate_bias(&self, delta: MatRef<'_, $t>, db: &mut [$t]) {

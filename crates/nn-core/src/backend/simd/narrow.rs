@@ -1,16 +1,13 @@
 //! Products with a matrix of a few columns, as an output layer of a few classes has: what belongs to the classes stays in
 //! registers while the rows of the wide matrix pass by, once and in order.
 
-use super::vector::{Element, Kernel, On, Vector};
+use super::vector::{Element, Kernel, MAX_LANES, On, Vector};
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Activation;
 
 /// Most columns of the narrow matrix: with two vectors for each, and three more, they fill the 32 registers of AVX-512 and NEON
 /// to 27; with one, the 16 of AVX2 to 14.
 pub(super) const MAX_NARROW: usize = 12;
-
-/// Most numbers that the registers of one row of the wide matrix hold.
-const MAX_WIDTH: usize = 2 * super::vector::MAX_LANES;
 
 /// δ ← (dY · Wᵀ) ⊙ f′, with f′ told from the output. dY: \[m, k\] and W: \[n, k\] with few columns; output and δ: \[m, n\].
 pub(super) struct NarrowBackpropagate<'a, T> {
@@ -133,14 +130,7 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
             return;
         }
         for (j, len) in strips(n, width, [output.block_cols(), delta.block_cols()]) {
-            let mut transposed = [[T::zero(); MAX_WIDTH]; K];
-            for c in 0..len {
-                for (line, &x) in transposed.iter_mut().zip(w.row(j + c)) {
-                    line[c] = x;
-                }
-            }
-            let w: [[V; C]; K] =
-                std::array::from_fn(|k| std::array::from_fn(|s| on.load(&transposed[k][s * V::LANES..])));
+            let w: [[V; C]; K] = columns(on, w, j, len);
             let (output, mut delta) = (output.strip(j, len), delta.strip(j, len));
             for i in 0..m {
                 let (dy, y, to) = (&dy.row(i)[..K], output.row(i), delta.row(i));
@@ -165,6 +155,48 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
             }
         }
     }
+}
+
+/// A square of as many rows as a vector has lanes, each a vector.
+type Square<T> = [T; MAX_LANES * MAX_LANES];
+
+/// The columns of W in the rows from `j` on, of which there are `len` and the rest is 0. Transposed in registers: number by number, and
+/// still more by the scattered stores that compilers make of it, a batch of a few rows would take less time than this.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "vector s of each column, in registers")]
+fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usize>(
+    on: On<V>,
+    w: &MatRef<'_, T>,
+    j: usize,
+    len: usize,
+) -> [[V; C]; K] {
+    let (mut from, mut to): (Square<T>, Square<T>) =
+        ([T::zero(); MAX_LANES * MAX_LANES], [T::zero(); MAX_LANES * MAX_LANES]);
+    let mut columns = [[on.zero(); C]; K];
+    for s in 0..C {
+        if s * V::LANES >= len {
+            break;
+        }
+        for first in (0..K).step_by(V::LANES) {
+            let parts = first..(first + V::LANES).min(K);
+            for c in 0..V::LANES {
+                let row = s * V::LANES + c;
+                // Nothing is no slice to load from: its address is no one's, and a load that leaves out all lanes there takes as long as
+                // hundreds of others.
+                let row = if row < len {
+                    on.load_part(&w.row(j + row)[parts.clone()], T::zero())
+                } else {
+                    on.zero()
+                };
+                on.store(row, &mut from[c * V::LANES..]);
+            }
+            on.transpose(&from, V::LANES, &mut to, V::LANES);
+            for k in parts {
+                columns[k][s] = on.load(&to[(k - first) * V::LANES..]);
+            }
+        }
+    }
+    columns
 }
 
 impl<T: Element> Kernel<T> for NarrowOuter<'_, T> {
@@ -208,7 +240,8 @@ impl<T: Element> NarrowOuter<'_, T> {
                     }
                 }
             }
-            let mut transposed = [[T::zero(); MAX_WIDTH]; K];
+            // Number by number: rows of so few columns overlap as vectors, and would wait for each other on their way to memory.
+            let mut transposed = [[T::zero(); 2 * MAX_LANES]; K];
             for k in 0..K {
                 for s in 0..C {
                     on.store(sums[k][s], &mut transposed[k][s * V::LANES..]);

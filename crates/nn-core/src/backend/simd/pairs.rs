@@ -59,7 +59,7 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
             }
             return;
         }
-        let mut maker = std::mem::take(&mut scratch.lists);
+        let mut maker = scratch.take_lists();
         let mut copy = scratch.take(MAX_PANEL * width);
         let mut sums = scratch.take(m * width);
         let lists = maker.lists_by_row(&x);
@@ -84,7 +84,7 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
         }
         scratch.give(copy);
         scratch.give(sums);
-        scratch.lists = maker;
+        scratch.give_lists(maker);
     }
 }
 
@@ -102,7 +102,7 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
             }
             return;
         }
-        let mut maker = std::mem::take(&mut scratch.lists);
+        let mut maker = scratch.take_lists();
         let mut copy = scratch.take(MAX_PANEL * width);
         let mut sums = scratch.take(k * width);
         let mut values = scratch.take(x.values().len());
@@ -132,7 +132,7 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
         scratch.give(values);
         scratch.give(copy);
         scratch.give(sums);
-        scratch.lists = maker;
+        scratch.give_lists(maker);
     }
 }
 

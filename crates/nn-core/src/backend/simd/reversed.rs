@@ -5,7 +5,7 @@ use super::caches::caches;
 use super::gemm::{DEPTH_UNIT, Finish, Product, Rows, piece, put};
 use super::pack::Source;
 use super::tile::{self, Steps, To};
-use super::vector::{Element, LINE, MAX_LANES, On, Vector, ask_for};
+use super::vector::{Element, Kernel, LINE, MAX_LANES, On, Vector, ask_for};
 use crate::backend::reference::fits;
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Trans;
@@ -15,7 +15,7 @@ use crate::ops::Trans;
 /// the same on every machine.
 const DEPTH: usize = 512;
 
-/// Whether [`run`] is for this product.
+/// Whether [`Reversed`] is for this product.
 pub(super) fn is_for<T: Element>(product: &Product<'_, T>) -> bool {
     product.ta == Trans::No
         && product.tb == Trans::Yes
@@ -23,9 +23,20 @@ pub(super) fn is_for<T: Element>(product: &Product<'_, T>) -> bool {
         && matches!(product.a, Source::Matrix(_))
 }
 
-/// Carries it out.
+/// Such a product.
+pub(super) struct Reversed<'a, T>(pub(super) Product<'a, T>);
+
+impl<T: Element> Kernel<T> for Reversed<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        run(on, self.0);
+    }
+}
+
 #[inline(always)]
-pub(super) fn run<T: Element, V: Vector<T = T>>(on: On<V>, product: Product<'_, T>) {
+fn run<T: Element, V: Vector<T = T>>(on: On<V>, product: Product<'_, T>) {
     let Product { alpha, a: Source::Matrix(a), b, beta, mut c, k, finish, scratch, .. } = product else {
         return;
     };

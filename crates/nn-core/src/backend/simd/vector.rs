@@ -385,6 +385,12 @@ impl Element for f64 {
     type Neon = super::neon::F64x2;
 }
 
+/// What runs kernels: an instruction set, or in tests any vector.
+pub(super) trait Runner<T> {
+    /// Runs a kernel.
+    fn run<K: Kernel<T>>(&self, kernel: K) -> K::Output;
+}
+
 /// A computation that is written once, for every vector. `run` and all that it calls with vectors in hand must be
 /// `#[inline(always)]`, so that it is compiled inside the shell that has the instructions switched on.
 pub(super) trait Kernel<T> {

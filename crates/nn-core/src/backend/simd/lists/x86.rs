@@ -23,6 +23,35 @@ const PLACES: [u8; MAX_PANEL] = {
     places
 };
 
+/// Lists the first `len` bytes that are not 0, with their places, and returns how many there are.
+///
+/// # Safety
+/// The CPU must have the features; the slices must be 64 numbers longer than `len`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+pub(super) unsafe fn list(row: &[u8], len: usize, places: &mut [u16], bytes: &mut [u8]) -> usize {
+    // SAFETY: what is read begins before `len`, and so does what is written, of which there is no more than what was read so far. All
+    // of it is vectors of 64 bytes.
+    unsafe {
+        let low = _mm512_cvtepu8_epi16(_mm256_loadu_si256(PLACES.as_ptr().cast()));
+        let high = _mm512_add_epi16(low, _mm512_set1_epi16(32));
+        let mut count = 0;
+        for first in (0..len).step_by(64) {
+            let v = _mm512_loadu_si512(row.as_ptr().add(first).cast());
+            let counted = u64::MAX >> (64 - (len - first).min(64));
+            let mask = _mm512_test_epi8_mask(v, v) & counted;
+            let begin = _mm512_set1_epi16(first as i16);
+            let packed = _mm512_maskz_compress_epi8(mask, v);
+            _mm512_storeu_si512(bytes.as_mut_ptr().add(count).cast(), packed);
+            for (mask, places_here) in [(mask as u32, low), ((mask >> 32) as u32, high)] {
+                let packed = _mm512_maskz_compress_epi16(mask, _mm512_add_epi16(places_here, begin));
+                _mm512_storeu_si512(places.as_mut_ptr().add(count).cast(), packed);
+                count += mask.count_ones() as usize;
+            }
+        }
+        count
+    }
+}
+
 /// Writes the bytes of two vectors that the masks pick, without gaps, and returns where the next ones go.
 ///
 /// # Safety

@@ -1,6 +1,6 @@
 //! gemm on matrices in blocks of columns, each of them or none, against sums in `f64`.
 
-use super::super::gemm::{Finish, Product};
+use super::super::gemm::{Finish, Product, product};
 use super::super::pack::Source;
 use super::super::pairs::block_columns;
 use super::super::vector::Element;
@@ -110,18 +110,21 @@ impl<T: Element> Case<T> {
             End::SlopeOfTanh => Finish::Slope(f, output.view()),
         };
         let alpha = -0.5;
-        on.run(Product {
-            alpha: T::of(alpha),
-            a: Source::Matrix(a.view()),
-            ta: self.ta,
-            b: b.view(),
-            tb: self.tb,
-            beta: T::of(beta),
-            c: c.view_mut(),
-            k,
-            finish,
-            scratch: &mut Scratch::default(),
-        });
+        product(
+            on,
+            Product {
+                alpha: T::of(alpha),
+                a: Source::Matrix(a.view()),
+                ta: self.ta,
+                b: b.view(),
+                tb: self.tb,
+                beta: T::of(beta),
+                c: c.view_mut(),
+                k,
+                finish,
+                scratch: &mut Scratch::default(),
+            },
+        );
         let what = format!("{name}: {m}×{n}×{k} {:?} {:?}, blocks {blocks:?}, {end:?}", self.ta, self.tb);
         c.assert_close(&what, |i, j| {
             let (sum, size) = self.sums[i * n + j];
@@ -163,18 +166,21 @@ impl Check for RowsOfBlocks {
                 let InputRef::Dense(x) = fits(InputRef::dense(a.view()).select(rows)) else {
                     panic!("dense rows stay dense")
                 };
-                on.run(Product {
-                    alpha: T::one(),
-                    a: Source::Rows(x),
-                    ta: Trans::No,
-                    b: b.view(),
-                    tb: Trans::No,
-                    beta: T::zero(),
-                    c: c.view_mut(),
-                    k,
-                    finish: Finish::Nothing,
-                    scratch: &mut Scratch::default(),
-                });
+                product(
+                    on,
+                    Product {
+                        alpha: T::one(),
+                        a: Source::Rows(x),
+                        ta: Trans::No,
+                        b: b.view(),
+                        tb: Trans::No,
+                        beta: T::zero(),
+                        c: c.view_mut(),
+                        k,
+                        finish: Finish::Nothing,
+                        scratch: &mut Scratch::default(),
+                    },
+                );
                 c.elements()
             };
             let all = product(Rows::Range { start: 0, len: m }, [None, None]);
@@ -222,18 +228,21 @@ impl Check for OuterOfRows {
                 let InputRef::Dense(x) = fits(InputRef::dense(a.view()).select(picked)) else {
                     panic!("dense rows stay dense")
                 };
-                on.run(Product {
-                    alpha: T::of(-0.5),
-                    a: Source::Rows(x),
-                    ta: Trans::Yes,
-                    b: delta.view(),
-                    tb: Trans::No,
-                    beta: T::one(),
-                    c: dw.view_mut(),
-                    k: m,
-                    finish: Finish::Nothing,
-                    scratch: &mut Scratch::default(),
-                });
+                product(
+                    on,
+                    Product {
+                        alpha: T::of(-0.5),
+                        a: Source::Rows(x),
+                        ta: Trans::Yes,
+                        b: delta.view(),
+                        tb: Trans::No,
+                        beta: T::one(),
+                        c: dw.view_mut(),
+                        k: m,
+                        finish: Finish::Nothing,
+                        scratch: &mut Scratch::default(),
+                    },
+                );
                 let what = format!("{name}: {picked:?}, X {x_block:?}, δ and dW {blocks:?}");
                 dw.assert_close(&what, |p, j| {
                     let terms = (0..m).map(|i| a.at(picked.get(i), p).wide() * delta.at(i, j).wide());

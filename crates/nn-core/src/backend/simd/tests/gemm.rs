@@ -1,6 +1,6 @@
 //! gemm against the three loops.
 
-use super::super::gemm::{Finish, Product};
+use super::super::gemm::{Finish, Product, product};
 use super::super::pack::Source;
 use super::super::vector::Element;
 use super::{Check, Runner, everywhere, numbers};
@@ -80,18 +80,21 @@ impl Check for Sizes {
                         row.fill(T::nan());
                     }
                 }
-                on.run(Product {
-                    alpha,
-                    a: Source::Matrix(a.view()),
-                    ta,
-                    b: b.view(),
-                    tb,
-                    beta,
-                    c: fits(MatMut::with_stride(&mut c[GAP..], m, n, stride)),
-                    k,
-                    finish: Finish::Nothing,
-                    scratch: &mut scratch,
-                });
+                product(
+                    on,
+                    Product {
+                        alpha,
+                        a: Source::Matrix(a.view()),
+                        ta,
+                        b: b.view(),
+                        tb,
+                        beta,
+                        c: fits(MatMut::with_stride(&mut c[GAP..], m, n, stride)),
+                        k,
+                        finish: Finish::Nothing,
+                        scratch: &mut scratch,
+                    },
+                );
 
                 // Each of the k products and sums errs by at most ε/2 of numbers below k; scaling and adding C by a few more.
                 let bound =
@@ -166,18 +169,21 @@ impl Check for NotFinite {
                 b[4 * n + n - 1] = bad
             }
             let mut c = vec![T::zero(); m * n];
-            on.run(Product {
-                alpha: T::one(),
-                a: Source::Matrix(fits(MatRef::new(&a, m, k))),
-                ta: Trans::No,
-                b: fits(MatRef::new(&b, k, n)),
-                tb: Trans::No,
-                beta: T::zero(),
-                c: fits(MatMut::new(&mut c, m, n)),
-                k,
-                finish: Finish::Nothing,
-                scratch: &mut scratch,
-            });
+            product(
+                on,
+                Product {
+                    alpha: T::one(),
+                    a: Source::Matrix(fits(MatRef::new(&a, m, k))),
+                    ta: Trans::No,
+                    b: fits(MatRef::new(&b, k, n)),
+                    tb: Trans::No,
+                    beta: T::zero(),
+                    c: fits(MatMut::new(&mut c, m, n)),
+                    k,
+                    finish: Finish::Nothing,
+                    scratch: &mut scratch,
+                },
+            );
             for (at, &got) in c.iter().enumerate() {
                 let hit = if in_a { at / n == m - 1 } else { at % n == n - 1 };
                 let right = if !hit {
@@ -203,28 +209,42 @@ struct RowAlone;
 
 impl Check for RowAlone {
     fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, (mr, nr): (usize, usize)) {
-        let (m, n, k) = (2 * mr + 1, 2 * nr + 3, 1000);
+        // Sums that are formed in one block, and those of a few columns, which come in several.
+        let narrow =
+            [1, 10, 16, 17, 32].into_iter().flat_map(|n| [255, 256, 511, 512, 576, 784].map(|k| (n, k)));
+        let sizes = [(2 * nr + 3, 1000), (3, 4500), (20, 2100)].into_iter().chain(narrow);
+        sizes.for_each(|(n, k)| self.of(on, name, (mr, n, k)));
+    }
+}
+
+impl RowAlone {
+    fn of<T: Element>(&self, on: &impl Runner<T>, name: &str, (mr, n, k): (usize, usize, usize)) {
+        let m = 2 * mr + 1;
         let (a, b) = (numbers::<T>(1, m * k), numbers::<T>(2, k * n));
         let product = |first: usize, rows: usize| {
             let mut c = vec![T::zero(); rows * n];
-            on.run(Product {
-                alpha: T::one(),
-                a: Source::Matrix(fits(MatRef::new(&a[first * k..], rows, k))),
-                ta: Trans::No,
-                b: fits(MatRef::new(&b, k, n)),
-                tb: Trans::No,
-                beta: T::zero(),
-                c: fits(MatMut::new(&mut c, rows, n)),
-                k,
-                finish: Finish::Nothing,
-                scratch: &mut Scratch::default(),
-            });
+            product(
+                on,
+                Product {
+                    alpha: T::one(),
+                    a: Source::Matrix(fits(MatRef::new(&a[first * k..], rows, k))),
+                    ta: Trans::No,
+                    b: fits(MatRef::new(&b, k, n)),
+                    tb: Trans::No,
+                    beta: T::zero(),
+                    c: fits(MatMut::new(&mut c, rows, n)),
+                    k,
+                    finish: Finish::Nothing,
+                    scratch: &mut Scratch::default(),
+                },
+            );
             c
         };
         let all = product(0, m);
         for (first, rows) in [(0, 1), (mr, 1), (2 * mr, 1), (1, mr), (3, 2)] {
             let same = product(first, rows) == all[first * n..][..rows * n];
-            assert!(same, "{name}: rows {first}..{} differ when they are alone", first + rows);
+            let end = first + rows;
+            assert!(same, "{name}: rows {first}..{end} of {m}×{k}·{k}×{n} differ when they are alone");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The lists of pairs against what they are defined to be.
 
-use super::super::lists::{Lists, write, write_portable};
+use super::super::lists::{BEYOND, Lists, list, list_portable, write, write_portable};
 use super::numbers;
 use super::pairs::bytes;
 use crate::backend::reference::fits;
@@ -123,6 +123,32 @@ fn a_pair_is_written_alike_with_the_instruction_that_compresses_and_without() {
                     "{turn} {len}"
                 );
                 assert_eq!(stream, entries, "{turn} {len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_is_listed_alike_with_the_instruction_that_compresses_and_without_and_nothing_beyond_it() {
+    let noise = numbers::<f64>(5, 40 * 300);
+    for (turn, noise) in noise.chunks_exact(300).enumerate() {
+        // From all zeros to none; what follows a row counts for nothing.
+        let limit = turn as f64 / 19.5 - 1.0;
+        let mut row: Vec<u8> =
+            noise.iter().map(|&x| if x < limit { (x.abs() * 254.0) as u8 + 1 } else { 0 }).collect();
+        row.extend([7; BEYOND]);
+        for len in [0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 128, 299, 300] {
+            let expected: Vec<(u16, u8)> =
+                (0u16..).zip(row[..len].iter().copied()).filter(|&(_, byte)| byte != 0).collect();
+            let (mut places, mut bytes) = ([0; 300 + BEYOND], [0; 300 + BEYOND]);
+            for portable in [false, true] {
+                let count = if portable {
+                    list_portable(&row[..len], &mut places, &mut bytes)
+                } else {
+                    list(&row, len, &mut places, &mut bytes)
+                };
+                let found: Vec<(u16, u8)> = places.into_iter().zip(bytes).take(count).collect();
+                assert_eq!(found, expected, "{turn}, {len} bytes, portable: {portable}");
             }
         }
     }

@@ -13,20 +13,9 @@ mod pairs;
 mod shapes;
 mod stored;
 
-use super::vector::{Element, Kernel, On, Vector};
+use super::vector::{Element, Kernel, On, Runner, Vector};
 use super::{Isa, Simd};
 use crate::Scalar;
-
-/// Something that runs kernels.
-trait Runner<T> {
-    fn run<K: Kernel<T>>(&self, kernel: K) -> K::Output;
-}
-
-impl<T: Element> Runner<T> for Simd {
-    fn run<K: Kernel<T>>(&self, kernel: K) -> K::Output {
-        Simd::run(*self, kernel)
-    }
-}
 
 /// A check that holds for either element type on any vector of it. `tile` is the register tile, rows by columns.
 trait Check {

@@ -3,7 +3,6 @@
 use super::super::gemm::Finish;
 use super::super::ink::{InkOuter, InkProduct};
 use super::super::pairs::{PairOuter, PairProduct, block_columns};
-use super::super::slim::{SlimOuter, SlimProduct};
 use super::super::vector::Element;
 use super::Simd;
 use super::stored::Stored;
@@ -116,7 +115,6 @@ fn sizes() -> Vec<(usize, usize, usize)> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum With {
     Pairs,
-    Slim,
     Ink,
 }
 
@@ -143,12 +141,8 @@ impl Check for Products {
                     let what = format!("{name}: {m}×{k}·{k}×{n}, {}, {f:?}, blocks {blocks}", describe(rows));
 
                     let stored = Stored::new(k, n, block(0), |p, j| w[p * n + j]);
-                    // Each of the kernels in its turn, where it is one for such sizes.
-                    let with = match (at + turn) % 3 {
-                        0 if blocks == 0 && n < block_columns::<T>() => With::Slim,
-                        1 => With::Ink,
-                        _ => With::Pairs,
-                    };
+                    // Each of the kernels in its turn.
+                    let with = if (at + turn) % 3 == 1 { With::Ink } else { With::Pairs };
                     let what = format!("{what}, {with:?}");
                     let mut product = || {
                         let mut y = Stored::guarded(m, n, block(1), |_, _| T::nan());
@@ -156,7 +150,6 @@ impl Check for Products {
                         let (w, y_view, scratch) = (stored.view(), y.view_mut(), &mut scratch);
                         match with {
                             With::Pairs => on.run(PairProduct { x, w, finish, y: y_view, scratch }),
-                            With::Slim => on.run(SlimProduct { x, w, finish, y: y_view, scratch }),
                             With::Ink => on.run(InkProduct { x, w, finish, y: y_view }),
                         }
                         y
@@ -175,8 +168,8 @@ impl Check for Products {
                     let alpha = T::of([1.0, -0.3][blocks % 2]);
                     let delta = Stored::new(m, n, block(0), |i, j| delta[i * n + j]);
                     for sum in [Sum::Continue, Sum::Begin] {
-                        // The others only add.
-                        if sum == Sum::Begin && !matches!(with, With::Pairs) {
+                        // The other one only adds.
+                        if sum == Sum::Begin && with == With::Ink {
                             continue;
                         }
                         // A sum that begins doesn't read what was there.
@@ -189,7 +182,6 @@ impl Check for Products {
                                 With::Pairs => {
                                     on.run(PairOuter { alpha, x, delta, sum, dw: dw_view, scratch });
                                 }
-                                With::Slim => on.run(SlimOuter { alpha, x, delta, dw: dw_view, scratch }),
                                 With::Ink => on.run(InkOuter { alpha, x, delta, dw: dw_view }),
                             }
                             dw
@@ -309,6 +301,52 @@ impl Check for Columns {
 #[test]
 fn columns_have_the_same_bits_alone_and_among_others() {
     everywhere(&Columns);
+}
+
+/// Row by row, a row has the same bits alone and among others, and some columns of X give the same rows of dW as all of them do: threads
+/// take rows of the one and columns of the other.
+struct OneByOne;
+
+impl Check for OneByOne {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        for (m, k, n) in [(5, 784, 16), (4, 784, 10), (3, 130, 33), (3, 1300, 48), (2, 1025, 64)] {
+            let data = Data::<T>::new(m, k);
+            let (w, delta) = (numbers::<T>(1, k * n), numbers::<T>(2, m * n));
+            let w = fits(MatRef::new(&w, k, n));
+            for rows in data.selections() {
+                let what = format!("{name}: {m}×{k}·{k}×{n}, {}", describe(rows));
+                let product = |first: usize, len: usize| {
+                    let mut y = vec![T::nan(); len * n];
+                    let x = data.select(rows.slice(first, len));
+                    let (finish, y_view) = (Finish::Nothing, fits(MatMut::new(&mut y, len, n)));
+                    on.run(InkProduct { x, w, finish, y: y_view });
+                    y
+                };
+                let all = product(0, m);
+                for i in 0..m {
+                    assert!(product(i, 1) == all[i * n..][..n], "{what}: row {i} has other bits alone");
+                }
+                let outer = |first: usize, len: usize| {
+                    let mut dw = vec![T::one(); len * n];
+                    let (alpha, x) = (T::of(-0.3), data.select(rows).with_columns(first, len));
+                    let (delta, dw_view) =
+                        (fits(MatRef::new(&delta, m, n)), fits(MatMut::new(&mut dw, len, n)));
+                    on.run(InkOuter { alpha, x, delta, dw: dw_view });
+                    dw
+                };
+                let all = outer(0, k);
+                for (first, len) in [(0, 64), (64, k - 64), (1, 63), (k - 2, 2), (3, 0)] {
+                    let end = first + len;
+                    assert!(outer(first, len) == all[first * n..end * n], "{what}: columns {first}..{end}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn row_by_row_a_row_and_a_column_have_the_same_bits_alone_and_among_others() {
+    everywhere(&OneByOne);
 }
 
 #[test]
