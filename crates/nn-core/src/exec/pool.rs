@@ -4,11 +4,13 @@
 //! Pool ──→ lend::Team ──→ share: who takes which item       one atomic operation for each item
 //!    └ a Worker for       wait: spin, yield, sleep          no system call while the threads are awake
 //!      each thread        pin: threads to cores             on request
+//!                         apart: off the caller's core      else
 //! ```
 //!
 //! A mini-batch step is some ten fork-joins long and takes a tenth of a millisecond. So threads that wait for work look at
 //! a counter in their own cache before they sleep, and nobody waits for a thread that has not begun.
 
+mod apart;
 mod lend;
 mod pin;
 mod share;

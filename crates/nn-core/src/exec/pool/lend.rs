@@ -25,6 +25,7 @@ use std::thread::{self, JoinHandle};
 
 use core_affinity::CoreId;
 
+use super::apart::Apart;
 use super::pin;
 use super::share::Share;
 use super::wait::Patience;
@@ -48,6 +49,7 @@ struct Shared {
     slots: Box<[Slot]>,
     done: Done,
     patience: Patience,
+    apart: Apart,
     /// What the first body that panicked said.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
@@ -135,7 +137,9 @@ impl Team {
             return Err(Error::invalid("threads: expected 1 or more, found 0"));
         }
         let slots = (0..threads).map(|_| Slot::default()).collect();
-        let shared = Arc::new(Shared { slots, done: Done::default(), patience, panic: Mutex::default() });
+        let apart = Apart::new(cores.is_empty() && !patience.is_crowded());
+        let shared =
+            Arc::new(Shared { slots, done: Done::default(), patience, apart, panic: Mutex::default() });
         // Whoever leaves this function by an error drops the team, which ends the threads that were started.
         let mut team =
             Self { shared, threads: Vec::with_capacity(threads - 1), busy: AtomicBool::new(false) };
@@ -199,6 +203,7 @@ impl Team {
         let job = Job { what: (&raw const work).cast(), call: call::<I, F> };
         // Nobody has anything to report now, so this stands still.
         let before = shared.done.items.load(Ordering::Relaxed);
+        shared.apart.caller_is_here();
         let active = shared.slots.len().min(items.len());
         let bound = |t: usize| (u64::from(count) * t as u64 / active as u64) as u32;
         // The caller's own share comes last: whoever finds something in it can find its own before.
@@ -228,7 +233,7 @@ impl Team {
     pub(super) fn with_a_thread_that_never_comes() -> Self {
         let slots = [Slot::default(), Slot::default()].into();
         let (done, patience, panic) = (Done::default(), Patience::new(2, 2), Mutex::default());
-        let shared = Arc::new(Shared { slots, done, patience, panic });
+        let shared = Arc::new(Shared { slots, done, patience, apart: Apart::new(false), panic });
         Self { shared, threads: vec![thread::spawn(|| ())], busy: AtomicBool::new(false) }
     }
 }
@@ -249,6 +254,7 @@ impl Shared {
     fn serve(&self, thread: usize) {
         let slot = &self.slots[thread];
         loop {
+            self.apart.keep_away();
             slot.wait(self.patience);
             if slot.share.is_closed() {
                 return;

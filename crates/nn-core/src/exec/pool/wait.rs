@@ -36,9 +36,14 @@ impl Patience {
         }
     }
 
+    /// Whether there are more threads than cores.
+    pub(super) fn is_crowded(self) -> bool {
+        self.spin.is_zero()
+    }
+
     /// Looks until `ready`, which it returns, or patience ends.
     pub(super) fn until(self, ready: impl Fn() -> bool) -> bool {
-        if !self.spin.is_zero() && self.spin_until(&ready) {
+        if !self.is_crowded() && self.spin_until(&ready) {
             return true;
         }
         for _ in 0..self.yields {
