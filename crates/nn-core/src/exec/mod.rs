@@ -9,8 +9,8 @@
 //!
 //! The batch axis is cut into *shards* of rows, small enough that a shard's activations stay in cache. Consecutive
 //! shards form a *lane*, which has its own accumulators for what is summed over the batch (Xᵀδ, Σδ, Σloss). Threads
-//! take whole lanes; afterwards the lanes' sums are added up in order. Shards and lanes follow from the number of rows
-//! and the backend alone, so the bits of a result don't depend on how many threads there are.
+//! take whole lanes; afterwards the lanes' sums are added up in order. Shards and lanes follow from the number of rows,
+//! the widths in the graph and the backend alone, so the bits of a result don't depend on how many threads there are.
 //!
 //! [`explain`] tells all of this of a set of fetches, for people and pictures.
 
