@@ -74,6 +74,21 @@ impl Vector for F32x16 {
     }
 
     #[inline(always)]
+    unsafe fn sums(vectors: &[Self; 16]) -> Self {
+        let v = vectors;
+        // SAFETY: the caller promises the instructions.
+        unsafe {
+            // Quarters first: what begins with halves, as `ymm` registers, must lie in the first sixteen without AVX-512VL.
+            let (a, b) = (four(v[0].0, v[1].0, v[2].0, v[3].0), four(v[4].0, v[5].0, v[6].0, v[7].0));
+            let (c, d) = (four(v[8].0, v[9].0, v[10].0, v[11].0), four(v[12].0, v[13].0, v[14].0, v[15].0));
+            let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b));
+            let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xee>(c, d));
+            let (even, odd) = (_mm512_shuffle_f32x4::<0x88>(ab, cd), _mm512_shuffle_f32x4::<0xdd>(ab, cd));
+            Self(_mm512_add_ps(even, odd))
+        }
+    }
+
+    #[inline(always)]
     fn copysign(self, sign: Self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions. (The bitwise operations on `ps` are AVX-512DQ.)
         Self(unsafe {
@@ -96,6 +111,20 @@ impl Vector for F32x16 {
     fn shift_into_exponent(self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.
         Self(unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(self.0))) })
+    }
+}
+
+/// Each quarter: the sums of that quarter of the four vectors.
+///
+/// # Safety
+/// The CPU must have AVX-512F.
+#[inline(always)]
+unsafe fn four(a: __m512, b: __m512, c: __m512, d: __m512) -> __m512 {
+    // SAFETY: the caller promises the instructions.
+    unsafe {
+        let ab = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(a, b), _mm512_shuffle_ps::<0xee>(a, b));
+        let cd = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(c, d), _mm512_shuffle_ps::<0xee>(c, d));
+        _mm512_add_ps(_mm512_shuffle_ps::<0x88>(ab, cd), _mm512_shuffle_ps::<0xdd>(ab, cd))
     }
 }
 

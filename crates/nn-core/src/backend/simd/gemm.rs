@@ -114,12 +114,7 @@ pub(super) fn depth_of_block<V: Vector>(ta: Trans, k: usize, n: usize) -> usize 
 
 /// Carries out a product by the kernel that is for such sizes. Each is compiled by itself: what a product of one row takes is little more
 /// than to get in and out of the function that it is done in.
-pub(super) fn product<T: Element>(on: &impl Runner<T>, mut product: Product<'_, T>) {
-    if let Source::Rows(rows) = product.a
-        && let Some(matrix) = rows.view()
-    {
-        product.a = Source::Matrix(matrix);
-    }
+pub(super) fn product<T: Element>(on: &impl Runner<T>, product: Product<'_, T>) {
     if product.c.rows() == 1 && product.tb == Trans::No {
         on.run(OfOneRow(product));
     } else if few::is_outer(&product) {

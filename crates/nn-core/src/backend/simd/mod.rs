@@ -20,6 +20,7 @@ mod isa;
 mod lists;
 mod math;
 mod narrow;
+mod narrow_product;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
@@ -39,6 +40,7 @@ use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product, product};
 use self::ink::{InkOuter, InkProduct, MAX_ROWS};
 use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
+use self::narrow_product::NarrowProduct;
 use self::pack::{Source, Widen};
 use self::pairs::{PairOuter, PairProduct, block_columns};
 use self::softmax::{CrossEntropy, Softmax};
@@ -117,7 +119,7 @@ impl Simd {
         body: impl FnOnce(Source<'_, T>, &mut Scratch<T>),
     ) {
         match x {
-            InputRef::Dense(rows) => body(Source::Rows(rows), scratch),
+            InputRef::Dense(rows) => body(rows.view().map_or(Source::Rows(rows), Source::Matrix), scratch),
             _ => {
                 let (rows, cols) = (x.rows(), x.cols());
                 let mut numbers = scratch.take(rows * cols);
@@ -259,6 +261,9 @@ macro_rules! backend {
                     _ => {}
                 }
                 self.with_numbers(x, scratch, |a, scratch| {
+                    if NarrowProduct::<$t>::is_for(y.rows(), (w.rows(), w.cols())) && y.is_plain() {
+                        return self.run(NarrowProduct { x: a, w, finish, y, scratch });
+                    }
                     let (alpha, beta, k) = (1.0, 0.0, w.rows());
                     let of = Product {
                         alpha,

@@ -99,6 +99,8 @@ macro_rules! with_columns {
     };
 }
 
+pub(super) use with_columns;
+
 /// Whether two vectors for each column fit in the registers.
 #[inline(always)]
 fn two_fit<V: Vector>() -> bool {
@@ -164,7 +166,7 @@ type Square<T> = [T; MAX_LANES * MAX_LANES];
 /// still more by the scattered stores that compilers make of it, a batch of a few rows would take less time than this.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "vector s of each column, in registers")]
-fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usize>(
+pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usize>(
     on: On<V>,
     w: &MatRef<'_, T>,
     j: usize,

@@ -170,6 +170,18 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
         lanes[0]
     }
 
+    /// Lane i: Σ of the lanes of vector i, of the first `LANES` vectors.
+    ///
+    /// # Safety
+    /// The CPU must have this vector's instructions.
+    #[inline(always)]
+    unsafe fn sums(vectors: &[Self; MAX_LANES]) -> Self {
+        let mut sums = [Self::T::default(); MAX_LANES];
+        sums.iter_mut().zip(vectors).take(Self::LANES).for_each(|(sum, v)| *sum = v.sum());
+        // SAFETY: the caller promises the instructions; there is room for the lanes.
+        unsafe { Self::load(sums.as_ptr()) }
+    }
+
     /// self + other
     fn add(self, other: Self) -> Self;
     /// self − other
@@ -309,6 +321,13 @@ impl<V: Vector> On<V> {
         assert!(end(from_stride) <= from.len() && end(to_stride) <= to.len(), "rows to transpose");
         // SAFETY: `self` proves that the CPU has the instructions; the slices were just measured.
         unsafe { V::transpose(from.as_ptr(), from_stride, to.as_mut_ptr(), to_stride) }
+    }
+
+    /// Lane i: Σ of the lanes of vector i, of the first `LANES` vectors.
+    #[inline(always)]
+    pub(super) fn sums(self, vectors: &[V; MAX_LANES]) -> V {
+        // SAFETY: `self` proves that the CPU has the instructions.
+        unsafe { V::sums(vectors) }
     }
 
     /// The lanes as an array, of which the first `LANES` count.

@@ -1,10 +1,15 @@
 //! Products with a matrix of a few columns, against sums in `f64`.
 
+use super::super::gemm::Finish;
 use super::super::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
+use super::super::narrow_product::NarrowProduct;
+use super::super::pack::Source;
 use super::super::pairs::block_columns;
 use super::super::vector::Element;
 use super::stored::Stored;
 use super::{Check, Runner, everywhere, numbers};
+use crate::backend::reference::fits;
+use crate::matrix::{InputRef, MatMut, MatRef, Rows, Scratch};
 use crate::ops::Activation;
 
 /// Rounding errors that a slope may add, in ε.
@@ -43,6 +48,21 @@ impl Check for Narrow {
                         (sum * f.slope(wide.at(i, j).wide()), T::EPSILON.wide() * error)
                     });
 
+                    let bias = numbers::<T>(4, k);
+                    let finish = Finish::Activate(f, (at % 2 == 0).then_some(&bias[..]));
+                    let mut y = Stored::guarded(m, k, None, |_, _| T::nan());
+                    let (x, scratch) = (Source::Matrix(wide.view()), &mut Scratch::default());
+                    on.run(NarrowProduct { x, w: w.view(), finish, y: y.view_mut(), scratch });
+                    y.assert_close(&format!("{what}: Y"), |i, c| {
+                        let terms = (0..n).map(|j| wide.at(i, j).wide() * w.at(j, c).wide());
+                        let start = if at % 2 == 0 { bias[c].wide() } else { 0.0 };
+                        let (sum, size) =
+                            terms.fold((start, start.abs()), |(sum, size), t| (sum + t, size + t.abs()));
+                        // No activation is steeper than the identity.
+                        let error = (n as f64 + FUNCTION) * size + FUNCTION;
+                        (f.eval(sum), T::EPSILON.wide() * error)
+                    });
+
                     let mut dw = Stored::guarded(n, k, None, |j, c| T::of((j + c) as f64 / 64.0));
                     let (alpha, to) = (T::of(-0.3), dw.view_mut());
                     on.run(NarrowOuter { alpha, x: wide.view(), delta: dy.view(), dw: to });
@@ -61,4 +81,43 @@ impl Check for Narrow {
 #[test]
 fn products_with_one_to_twelve_columns_are_right_in_every_layout_and_write_nothing_else() {
     everywhere(&Narrow);
+}
+
+/// Rows of a product with few columns, some of them, and in another order.
+struct RowsOfProduct;
+
+impl Check for RowsOfProduct {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        for n in [1, 6, 7, 10, 12] {
+            let (m, k) = (21, 200);
+            let (x, w) = (numbers::<T>(1, m * k), numbers::<T>(2, k * n));
+            let (x, w) = (fits(MatRef::new(&x, m, k)), fits(MatRef::new(&w, k, n)));
+            let product = |x: Source<'_, T>, rows: usize| {
+                let mut y = vec![T::zero(); rows * n];
+                let (finish, scratch) = (Finish::Nothing, &mut Scratch::default());
+                on.run(NarrowProduct { x, w, finish, y: fits(MatMut::new(&mut y, rows, n)), scratch });
+                y
+            };
+            let all = product(Source::Matrix(x), m);
+            for (first, rows) in [(0, 1), (0, 8), (1, 8), (3, 13), (20, 1)] {
+                let some = product(Source::Matrix(x.row_range(first, rows)), rows);
+                assert!(
+                    some == all[first * n..][..rows * n],
+                    "{name}: {rows} rows from {first}, {n} columns"
+                );
+            }
+            let list: Vec<u32> = (0..m as u32).rev().collect();
+            let InputRef::Dense(listed) = fits(InputRef::dense(x).select(Rows::List(&list))) else {
+                panic!("dense rows stay dense")
+            };
+            let listed = product(Source::Rows(listed), m);
+            let same = (0..m).all(|i| listed[i * n..][..n] == all[(m - 1 - i) * n..][..n]);
+            assert!(same, "{name}: listed rows, {n} columns");
+        }
+    }
+}
+
+#[test]
+fn rows_of_a_product_with_few_columns_do_not_depend_on_each_other() {
+    everywhere(&RowsOfProduct);
 }

@@ -1,0 +1,164 @@
+//! X · W with a few columns, as an output layer of a few classes has.
+//!
+//! The register tile of gemm would leave lanes without work where there are fewer columns than a vector has. Here each sum is
+//! formed in the lanes of a vector, which are added up at the end.
+
+use super::gemm::Finish;
+use super::narrow::{MAX_NARROW, columns, with_columns};
+use super::pack::Source;
+use super::vector::{Element, Kernel, MAX_LANES, On, Vector};
+use crate::matrix::{MatMut, MatRef, Scratch};
+
+/// Fewest rows for which W is copied. (With 50 rows and 512 steps that takes a seventh of the time.)
+const MIN_NARROW_ROWS: usize = 8;
+
+/// Fewest steps of the sums, for adding up their lanes to be a small part of the work.
+const MIN_NARROW_STEPS: usize = 128;
+
+/// Y ← finish(X · W). X: \[m, k\]; W: \[k, n\] and Y: \[m, n\] with few columns. A row's bits do not depend on the rows beside it.
+pub(super) struct NarrowProduct<'a, T> {
+    pub(super) x: Source<'a, T>,
+    pub(super) w: MatRef<'a, T>,
+    pub(super) finish: Finish<'a, T>,
+    pub(super) y: MatMut<'a, T>,
+    pub(super) scratch: &'a mut Scratch<T>,
+}
+
+impl<T: Element> NarrowProduct<'_, T> {
+    /// Whether it is for a product of such sizes.
+    pub(super) fn is_for(m: usize, (k, n): (usize, usize)) -> bool {
+        (1..=MAX_NARROW).contains(&n) && m >= MIN_NARROW_ROWS && k >= MIN_NARROW_STEPS
+    }
+}
+
+impl<T: Element> Kernel<T> for NarrowProduct<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(mut self, on: On<V>) {
+        with_columns!(self.w.cols(), K => {
+            // As many rows at once as there are registers for, beside a vector of each and one of W.
+            const ROWS: usize = if K <= 6 { 4 } else { 2 };
+            if V::MANY_REGISTERS { self.of::<V, K, ROWS>(on) } else { self.of::<V, K, 1>(on) }
+        });
+    }
+}
+
+impl<T: Element> NarrowProduct<'_, T> {
+    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(test, inline)]
+    fn of<V: Vector<T = T>, const K: usize, const R: usize>(&mut self, on: On<V>) {
+        let Self { x, w, finish, y, scratch } = self;
+        let (m, steps) = (y.rows(), w.rows());
+        assert!(w.cols() == K && y.cols() == K && y.is_plain(), "affine: shapes");
+        // What goes with a vector of X, a column of W after the other.
+        let mut columns_of_w = scratch.take(steps.div_ceil(V::LANES) * K * V::LANES);
+        for (vectors, j) in columns_of_w.chunks_exact_mut(K * V::LANES).zip((0..).step_by(V::LANES)) {
+            let columns: [[V; 1]; K] = columns(on, w, j, V::LANES.min(steps - j));
+            for (column, to) in columns.iter().zip(vectors.chunks_exact_mut(V::LANES)) {
+                on.store(column[0], to);
+            }
+        }
+        let mut i = 0;
+        while i < m {
+            let sums = if m - i >= R {
+                sums_of_rows::<T, V, K, R>(on, (x, steps), i, &columns_of_w)
+            } else {
+                let mut sums = [[T::zero(); SUMS]; R];
+                sums[0] = sums_of_rows::<T, V, K, 1>(on, (x, steps), i, &columns_of_w)[0];
+                sums
+            };
+            let done = if m - i >= R { R } else { 1 };
+            for (r, sums) in sums.iter().enumerate().take(done) {
+                for (to, j) in y.row(i + r).chunks_mut(V::LANES).zip((0..).step_by(V::LANES)) {
+                    let sums = on.load(&sums[j..]);
+                    on.store_part(finish.apply(on, i + r, j, to.len(), sums), to);
+                }
+            }
+            i += done;
+        }
+        scratch.give(columns_of_w);
+    }
+}
+
+/// Room for the sums of a row: whole vectors.
+const SUMS: usize = 2 * MAX_LANES;
+
+/// lanes\[r\]\[k\] ← lanes\[r\]\[k\] + x\[r\] · w\[k\] for `count` vectors of each row, and as many times K of W.
+///
+/// # Safety
+/// The CPU must have the vector's instructions, and so many vectors must be readable.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "row r and column k, in registers")]
+unsafe fn add_products<V: Vector, const K: usize, const R: usize>(
+    x: [*const V::T; R],
+    mut w: *const V::T,
+    count: usize,
+    mut lanes: [[V; K]; R],
+) -> [[V; K]; R] {
+    for at in 0..count {
+        // SAFETY: the caller promises all of it.
+        unsafe {
+            let mut v = [lanes[0][0]; R];
+            for r in 0..R {
+                v[r] = V::load(x[r].add(at * V::LANES));
+            }
+            for k in 0..K {
+                let w = V::load(w.add(k * V::LANES));
+                for r in 0..R {
+                    lanes[r][k] = v[r].mul_add(w, lanes[r][k]);
+                }
+            }
+            w = w.add(K * V::LANES);
+        }
+    }
+    lanes
+}
+
+/// The products of rows `i .. i + R` of X with all columns of W.
+#[inline(always)]
+fn sums_of_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
+    on: On<V>,
+    (x, cols): (&Source<'_, T>, usize),
+    i: usize,
+    mut columns_of_w: &[T],
+) -> [[T; SUMS]; R] {
+    let mut lanes = [[on.zero(); K]; R];
+    let block = if let Source::Matrix(matrix) = x { matrix.block_cols() } else { cols };
+    for j in (0..cols).step_by(block) {
+        let len = block.min(cols - j);
+        let mut rows: [&[T]; R] = [&[]; R];
+        for (r, row) in rows.iter_mut().enumerate() {
+            *row = match x {
+                Source::Matrix(matrix) => &matrix.run(i + r, j)[..len],
+                Source::Rows(rows) => &rows.row(i + r)[..len],
+            };
+        }
+        let (whole, part) = (len / V::LANES, len % V::LANES);
+        let (own, others) = columns_of_w.split_at(len.div_ceil(V::LANES) * K * V::LANES);
+        columns_of_w = others;
+        // SAFETY: `on` proves the instructions; the rows have `len` numbers, and W was given as many vectors for each of theirs, as
+        // was just checked.
+        lanes = unsafe { add_products::<V, K, R>(rows.map(<[T]>::as_ptr), own.as_ptr(), whole, lanes) };
+        if part > 0 {
+            let last = &own[whole * K * V::LANES..];
+            for r in 0..R {
+                let x = on.load_part(&rows[r][len - part..], T::zero());
+                for k in 0..K {
+                    lanes[r][k] = x.mul_add(on.load(&last[k * V::LANES..]), lanes[r][k]);
+                }
+            }
+        }
+    }
+    let mut sums = [[T::zero(); SUMS]; R];
+    for r in 0..R {
+        for first in (0..K).step_by(V::LANES) {
+            // Beyond the last, any of them: nobody reads those sums.
+            let mut part = [lanes[r][first]; MAX_LANES];
+            let own = &lanes[r][first..(first + V::LANES).min(K)];
+            part[..own.len()].copy_from_slice(own);
+            on.store(on.sums(&part), &mut sums[r][first..]);
+        }
+    }
+    sums
+}
