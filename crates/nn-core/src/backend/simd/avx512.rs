@@ -40,7 +40,10 @@ impl Vector for F32x16 {
         // SAFETY: the caller promises the instructions, sixteen rows of sixteen numbers, and as much room.
         unsafe {
             // Four rows at a time, in each quarter of the registers: columns 4q … 4q + 3 of rows r … r + 3.
-            let mut rows: [__m512; 16] = std::array::from_fn(|i| _mm512_loadu_ps(from.add(i * from_stride)));
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_ps(from.add(i * from_stride));
+            }
             for r in (0..16).step_by(4) {
                 let (a, b, c, d) = (rows[r], rows[r + 1], rows[r + 2], rows[r + 3]);
                 let (ab_low, ab_high) = (_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));

@@ -119,7 +119,7 @@ impl Simd {
         body: impl FnOnce(Source<'_, T>, &mut Scratch<T>),
     ) {
         match x {
-            InputRef::Dense(rows) => body(rows.view().map_or(Source::Rows(rows), Source::Matrix), scratch),
+            InputRef::Dense(rows) => body(rows.into(), scratch),
             _ => {
                 let (rows, cols) = (x.rows(), x.cols());
                 let mut numbers = scratch.take(rows * cols);

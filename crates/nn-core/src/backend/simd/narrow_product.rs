@@ -125,7 +125,7 @@ fn sums_of_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
 ) -> [[T; SUMS]; R] {
     let mut lanes = [[on.zero(); K]; R];
     let block = if let Source::Matrix(matrix) = x { matrix.block_cols() } else { cols };
-    for j in (0..cols).step_by(block) {
+    for j in (0..cols).step_by(block.max(1)) {
         let len = block.min(cols - j);
         let mut rows: [&[T]; R] = [&[]; R];
         for (r, row) in rows.iter_mut().enumerate() {

@@ -21,8 +21,15 @@ const MAX_WIDTH: usize = 32;
 pub(super) enum Source<'a, T> {
     /// Plain numbers.
     Matrix(MatRef<'a, T>),
-    /// Selected rows of plain numbers.
+    /// Selected rows of plain numbers, which don't follow each other.
     Rows(DenseRows<'a, T>),
+}
+
+impl<'a, T: Scalar> From<DenseRows<'a, T>> for Source<'a, T> {
+    /// Rows that follow each other are a matrix, the only one of which the columns may lie in blocks.
+    fn from(rows: DenseRows<'a, T>) -> Self {
+        rows.view().map_or(Self::Rows(rows), Self::Matrix)
+    }
 }
 
 /// numbers ← the rows of x, in whichever form they come.

@@ -170,7 +170,7 @@ impl Check for RowsOfBlocks {
                     on,
                     Product {
                         alpha: T::one(),
-                        a: Source::Rows(x),
+                        a: x.into(),
                         ta: Trans::No,
                         b: b.view(),
                         tb: Trans::No,
@@ -232,7 +232,7 @@ impl Check for OuterOfRows {
                     on,
                     Product {
                         alpha: T::of(-0.5),
-                        a: Source::Rows(x),
+                        a: x.into(),
                         ta: Trans::Yes,
                         b: delta.view(),
                         tb: Trans::No,
