@@ -49,7 +49,7 @@ fn columns(instr: &Instr) -> Option<usize> {
         | Kernel::AccumulateWeights
         | Kernel::Descend
         | Kernel::Update { .. } => in_blocks(&outs[0]),
-        Kernel::AccumulateRows => in_blocks(&ins[0]),
+        Kernel::PartialProducts | Kernel::AccumulateRows => in_blocks(&ins[0]),
         _ => None,
     }
 }
@@ -64,8 +64,10 @@ enum Part {
 /// Which part of its input number `i` the instruction reads, if it does not read all of it.
 fn reads(instr: &Instr, i: usize) -> Option<Part> {
     match (&instr.kernel, i) {
-        (Kernel::Backpropagate { .. }, 1) => Some(Part::Rows),
-        (Kernel::Backpropagate { .. }, 2) | (Kernel::AccumulateRows, _) => Some(Part::Columns),
+        (Kernel::Backpropagate { .. } | Kernel::PartialProducts, 1) => Some(Part::Rows),
+        (Kernel::Backpropagate { .. }, 2) | (Kernel::PartialProducts | Kernel::AccumulateRows, _) => {
+            Some(Part::Columns)
+        }
         (Kernel::AccumulateWeights | Kernel::Descend, 0) if is_cut_by_rows(instr) => Some(Part::Columns),
         (Kernel::AccumulateWeights | Kernel::Descend, 1) if !is_cut_by_rows(instr) => Some(Part::Columns),
         (Kernel::Update { .. }, 1) => Some(Part::Columns),
@@ -76,7 +78,7 @@ fn reads(instr: &Instr, i: usize) -> Option<Part> {
 /// Which part of a matrix the instruction writes, if it writes one as a matrix.
 fn writes(instr: &Instr) -> Option<Part> {
     match instr.kernel {
-        Kernel::AccumulateRows | Kernel::Update { .. } => None,
+        Kernel::PartialProducts | Kernel::AccumulateRows | Kernel::Update { .. } => None,
         _ if is_cut_by_rows(instr) => Some(Part::Rows),
         _ => Some(Part::Columns),
     }

@@ -14,8 +14,9 @@ use super::store::{ShardStore, Store, Taken};
 use super::update::update;
 use super::wide::{Variables, multiply_adds};
 use crate::Scalar;
+use crate::backend::reference::fits;
 use crate::matrix::{InputRef, MatMut, MatRef, blocked_len};
-use crate::ops::Sum;
+use crate::ops::{Activation, Sum};
 
 /// Outputs of a band for which no memory has to be allocated: one for each kernel of the way back through a layer, and what an
 /// optimizer writes beside the weights.
@@ -40,6 +41,7 @@ impl<'a, T: Scalar> Piece<'a, T> {
         let block = store.block_cols();
         match instr.kernel {
             Kernel::AccumulateRows => Self::Numbers(elements, block),
+            Kernel::PartialProducts => Self::Numbers(elements, store.rows() * instr.ins[1].cols),
             Kernel::Update { .. } => Self::Numbers(elements, blocked_len(store.extent(out), block)),
             _ if is_cut_by_rows(instr) => Self::Rows(view(store, out, elements)),
             _ => Self::Columns(view(store, out, elements)),
@@ -189,6 +191,15 @@ fn run<T: Scalar>(
             let w = store.matrix(&ins[1]).columns(from.first, from.cols);
             let bias = bias.then(|| &store.floats(&ins[2])[from.first..][..from.cols]);
             backend.affine(store.input(&ins[0]), w, bias, *f, y, scratch);
+        }
+        Kernel::PartialProducts => {
+            let (x, w, block) = (from.columns(&ins[0]), from.rows(&ins[1]), store.block_cols());
+            let parts = outs[0].1.numbers().chunks_exact_mut((x.rows() * w.cols()).max(1));
+            for (part, first) in parts.zip((0..).step_by(block)) {
+                let (x, w) = (InputRef::dense(x.columns(first, block)), w.row_range(first, block));
+                let part = fits(MatMut::new(part, x.rows(), w.cols()));
+                backend.affine(x, w, None, Activation::Linear, part, scratch);
+            }
         }
         Kernel::Backpropagate { f } => {
             let (dy, w, y) = (store.matrix(&ins[0]), from.rows(&ins[1]), from.columns(&ins[2]));

@@ -11,6 +11,7 @@ use super::analysis::{Analysis, When, is_source};
 use super::bands::bands;
 use super::fusion::{Form, Fusion};
 use super::memory::share_slots;
+use super::partial::cut_products;
 use super::passes::Passes;
 use super::program::{BufferSizes, Fetched, Instr, Kernel, Operand, Place, Program, Stage, SumSpec};
 use super::update::update_in_place;
@@ -32,9 +33,10 @@ pub(super) fn lower(
     let analysis = Analysis::new(graph, fetches);
     let mut lower = written(graph, &analysis, fetches, feeds, rows, block)?;
     let symbols: Vec<_> = lower.program.stages.iter().map(|stage| stage.symbol).collect();
-    update_in_place(&mut lower.program, |stage| {
-        symbols[stage].and_then(rows).is_some_and(|rows| rows <= shard_rows)
-    });
+    // The rows of a stage that is a single shard.
+    let single = |stage: usize| symbols[stage].and_then(rows).filter(|rows| *rows <= shard_rows);
+    update_in_place(&mut lower.program, |stage| single(stage).is_some());
+    cut_products(&mut lower.program, &mut lower.slots, single);
     for stage in &mut lower.program.stages {
         stage.bands = bands(&stage.per_shard);
     }

@@ -26,6 +26,7 @@ mod memory;
 mod moves;
 mod operands;
 mod outputs;
+mod partial;
 mod passes;
 mod plain;
 mod plan;

@@ -52,6 +52,10 @@ pub(super) enum Kernel {
     Load,
     /// x, w, (b) → f(x · w + b)
     Affine { f: Activation, bias: bool },
+    /// x, w → for each block of columns of x, one after the other: its product with those rows of w
+    PartialProducts,
+    /// partial products, (b) → f(Σ of them + b)
+    AddPartial { f: Activation, bias: bool },
     /// a, b → op(a) · op(b)
     MatMul { ta: Trans, tb: Trans },
     /// dy, w, y → (dy · wᵀ) ⊙ f′(y)

@@ -29,6 +29,12 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
             let gemm = Gemm::new(T::one(), a, *ta, b, *tb, T::zero(), view(s, &outs[0], out));
             backend.gemm(fits(gemm), scratch);
         }),
+        Kernel::PartialProducts => unreachable!("blocks of columns are run in bands"),
+        Kernel::AddPartial { f, bias } => store.write(&outs[0], |s, out, _| {
+            let bias = bias.then(|| s.floats(&ins[1]));
+            add_partial(s.floats(&ins[0]), bias, out);
+            backend.activate(*f, out);
+        }),
         Kernel::Backpropagate { f } => store.write(&outs[0], |s, out, scratch| {
             let (dy, w, y) = (s.matrix(&ins[0]), s.matrix(&ins[1]), s.matrix(&ins[2]));
             backend.backpropagate(dy, w, *f, y, view(s, &outs[0], out), scratch);
@@ -156,6 +162,17 @@ pub(super) fn view<'a, T: Scalar, S: Store<T>>(
     } else {
         MatMut::new(elements, rows, cols)
     })
+}
+
+/// out ← bias + Σ of partial sums, each of which is as long as `out`, in their order
+fn add_partial<T: Scalar>(partial: &[T], bias: Option<&[T]>, out: &mut [T]) {
+    match bias {
+        Some(bias) => spread_over(bias, Spread::Suffix, out),
+        None => out.fill(T::zero()),
+    }
+    for part in partial.chunks_exact(out.len().max(1)) {
+        out.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
+    }
 }
 
 /// A lane's sums are zeroed before its first shard; a sum that is computed once begins here.

@@ -27,7 +27,7 @@ const MIN_WORK: usize = 128 * 1024;
 
 /// Rows that a part has at least. Kernels may compute a few rows in another way than many, with sums in another order, and
 /// how many threads there are must not decide in which.
-const MIN_ROWS: usize = 8;
+pub(super) const MIN_ROWS: usize = 8;
 
 /// Rows of dW that a part has at least, for the same reason: as many inputs are never few.
 const MIN_INPUTS: usize = 64;
@@ -177,7 +177,9 @@ impl<T: Scalar> Wide<'_, T> {
 pub(super) fn multiply_adds<T: Scalar>(instr: &Instr, store: &ShardStore<'_, '_, T>) -> usize {
     let (ins, rows) = (instr.ins.as_slice(), store.rows());
     match instr.kernel {
-        Kernel::Affine { .. } | Kernel::Backpropagate { .. } => rows * store.extent(&ins[1]) * ins[1].cols,
+        Kernel::Affine { .. } | Kernel::PartialProducts | Kernel::Backpropagate { .. } => {
+            rows * store.extent(&ins[1]) * ins[1].cols
+        }
         Kernel::AccumulateWeights | Kernel::Descend | Kernel::Update { .. } => {
             rows * store.extent(&instr.outs[0]) * instr.outs[0].cols
         }

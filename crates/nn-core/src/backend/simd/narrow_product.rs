@@ -12,8 +12,8 @@ use crate::matrix::{MatMut, MatRef, Scratch};
 /// Fewest rows for which W is copied. (With 50 rows and 512 steps that takes a seventh of the time.)
 const MIN_NARROW_ROWS: usize = 8;
 
-/// Fewest steps of the sums, for adding up their lanes to be a small part of the work.
-const MIN_NARROW_STEPS: usize = 128;
+/// Fewest steps of the sums, those of a block of columns of `f32`. (With so many, adding up their lanes is a third of the work.)
+const MIN_NARROW_STEPS: usize = 64;
 
 /// Y ← finish(X · W). X: \[m, k\]; W: \[k, n\] and Y: \[m, n\] with few columns. A row's bits do not depend on the rows beside it.
 pub(super) struct NarrowProduct<'a, T> {

@@ -17,6 +17,7 @@ pub(super) fn name(kernel: &Kernel) -> String {
                 (false, f) => format!("product {}", f.name()),
             };
         }
+        Kernel::AddPartial { f, .. } => return format!("sum of partial products, {}", f.name()),
         Kernel::MatMul { ta, tb } => return format!("matmul (a{}·b{})", transposed(ta), transposed(tb)),
         Kernel::Backpropagate { f } => return format!("backpropagate (δ·wᵀ ⊙ {}′)", f.name()),
         Kernel::Unary(f) => return f.name().to_owned(),
@@ -25,6 +26,7 @@ pub(super) fn name(kernel: &Kernel) -> String {
         Kernel::Update { pass, .. } => return format!("update (xᵀ·δ, {})", pass_name(pass)),
         Kernel::Compare(comparison, ..) => return comparison.name().replace('_', " "),
         Kernel::InTopK { k } => return format!("in the top {k}"),
+        Kernel::PartialProducts => "partial products",
         Kernel::Load => "load rows",
         Kernel::AccumulateWeights => "accumulate weights (xᵀ·δ)",
         Kernel::Descend => "descend (w −= rate · xᵀ·δ)",
