@@ -5,11 +5,13 @@
 // One of the three islands of unsafe code: vector instructions, and loads whose bounds were checked before.
 #![allow(unsafe_code)]
 
+mod alone;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod caches;
+mod classes;
 mod elementwise;
 mod few;
 mod formulas;

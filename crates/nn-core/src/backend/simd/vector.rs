@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, IndexMut};
 
-use num_traits::Zero;
+use num_traits::{One, Zero};
 
 use super::math::Constants;
 use crate::Scalar;
@@ -285,6 +285,12 @@ impl<V: Vector> On<V> {
     #[inline(always)]
     pub(super) fn zero(self) -> V {
         self.splat(V::T::zero())
+    }
+
+    /// 1 in every lane.
+    #[inline(always)]
+    pub(super) fn one(self) -> V {
+        self.splat(V::T::one())
     }
 
     /// The first `LANES` numbers of a slice that is at least so long.
