@@ -1,6 +1,7 @@
-//! What is done to each row of a matrix: softmax and its cross-entropy; and the squares that make columns
+//! What is done to each row of a matrix: softmax, its cross-entropy, the largest element; and the squares that make columns
 //! of rows.
 
+use super::super::argmax::ArgMax;
 use super::super::softmax::{CrossEntropy, Softmax};
 use super::super::vector::{Element, Kernel, MAX_LANES, On, Vector};
 use super::{Check, Runner, everywhere, numbers};
@@ -163,4 +164,40 @@ impl Check for RowsBeside {
 #[test]
 fn a_rows_bits_do_not_depend_on_the_rows_beside_it() {
     everywhere(&RowsBeside);
+}
+
+/// Rows of every kind of number, with gaps between them or none.
+struct Largest;
+
+impl Check for Largest {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        let kinds = [T::nan(), T::neg_infinity(), T::infinity(), T::zero(), -T::zero(), T::min_value()];
+        for n in (0..36).chain([100]) {
+            for (m, gap) in [(0, 0), (1, 0), (5, 3), (33, 0), (33, 1)] {
+                let mut x = numbers::<T>((n + m) as u64, m * (n + gap));
+                for (at, x) in x.iter_mut().enumerate() {
+                    let row = at / (n + gap).max(1);
+                    // Rows of few different numbers, of some that are special, and of two kinds of these alone.
+                    match row % 4 {
+                        0 => *x = (*x * T::of(3.0)).floor(),
+                        1 if *x > T::of(0.5) => *x = kinds[at % 6],
+                        2 => *x = kinds[if *x > T::of(0.3) { row / 4 % 6 } else { row / 7 % 2 }],
+                        _ => {}
+                    }
+                }
+                let x = fits(MatRef::with_stride(&x, m, n, n + gap));
+                let (mut got, mut want) = (vec![-1; m], vec![-1; m]);
+                on.run(ArgMax { x, index: &mut got });
+                reference::argmax(x, &mut want);
+                for (i, (got, want)) in got.iter().zip(&want).enumerate() {
+                    assert_eq!(got, want, "{name}: row {i} of {m}: {:?}", x.row(i));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_largest_of_a_row_is_the_one_that_the_reference_finds() {
+    everywhere(&Largest);
 }
