@@ -37,6 +37,7 @@ impl<T: Scalar> Suite<T> {
         elementwise::check_unary(backend);
         elementwise::check_binary(backend);
         elementwise::check_softmax(backend);
+        elementwise::check_argmax(backend);
     }
 }
 

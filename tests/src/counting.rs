@@ -107,4 +107,8 @@ impl Backend<f64> for Counting {
     ) {
         self.count().softmax_cross_entropy(logits, labels, losses, gradient);
     }
+
+    fn argmax(&self, x: MatRef<'_, f64>, index: &mut [i32]) {
+        self.count().argmax(x, index);
+    }
 }

@@ -261,3 +261,35 @@ fn check_cross_entropy<T: Scalar>(
         );
     }
 }
+
+/// Panics unless the largest element of each row is found: the first of equals, −∞ before NaN, 0 where there is none.
+pub(super) fn check_argmax<T: Scalar>(backend: &dyn Backend<T>) {
+    let mut rng = Rng(7);
+    let special = [f64::NAN, f64::NEG_INFINITY, f64::INFINITY, 0.0, -0.0, -1.0];
+    for (m, n) in [(0, 3), (3, 0), (1, 1), (33, 1), (1, 10), (33, 2), (252, 10), (40, 16), (33, 17), (7, 100)]
+    {
+        for kinds in [0, 2, 3, 6] {
+            let x: Vec<f64> =
+                (0..m * n)
+                    .map(|_| {
+                        if kinds == 0 {
+                            rng.int(n as i64) as f64
+                        } else {
+                            special[rng.next() as usize % kinds]
+                        }
+                    })
+                    .collect();
+            let stored = Stored::from_fn(m, n, 3, |i, j| T::of(x[i * n + j]));
+            let mut index = vec![-1; m + 1];
+            backend.argmax(stored.view(), &mut index[..m]);
+            assert_eq!(index[m], -1, "argmax {m}x{n}: wrote behind the last index");
+            for (i, &got) in index[..m].iter().enumerate() {
+                let row = &x[i * n..][..n];
+                let numbers = || row.iter().copied().filter(|x| !x.is_nan());
+                let max = numbers().fold(f64::NEG_INFINITY, f64::max);
+                let want = row.iter().position(|&x| x == max).unwrap_or(0);
+                assert_eq!(got, want as i32, "argmax {m}x{n}: row {i}: {row:?}");
+            }
+        }
+    }
+}

@@ -243,6 +243,12 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
     ) {
         reference::softmax_cross_entropy(logits, labels, losses, gradient);
     }
+
+    /// indexᵢ ← the column of the largest element of xᵢ, the first of equals. NaN counts as less than every number, −∞
+    /// among them; where there is nothing but NaN, or nothing at all, the index is 0. x: \[m, n\], index: \[m\].
+    fn argmax(&self, x: MatRef<'_, T>, index: &mut [i32]) {
+        reference::argmax(x, index);
+    }
 }
 
 /// Calls `body` with the rows of `x` as a dense view, written out into scratch memory where they are not one already.

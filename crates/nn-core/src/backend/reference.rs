@@ -194,6 +194,20 @@ pub fn softmax_cross_entropy<T: Scalar>(
     }
 }
 
+/// indexᵢ ← the column of the largest element of xᵢ, the first of equals; NaN is less than every number.
+pub fn argmax<T: Scalar>(x: MatRef<'_, T>, index: &mut [i32]) {
+    assert_eq!(index.len(), x.rows(), "argmax: number of indices");
+    for (index, row) in index.iter_mut().zip(x.iter_rows()) {
+        let mut best = 0;
+        for (j, v) in row.iter().enumerate() {
+            if *v > row[best] || row[best].is_nan() && !v.is_nan() {
+                best = j;
+            }
+        }
+        *index = best as i32;
+    }
+}
+
 fn class(c: i32, classes: usize) -> Option<usize> {
     usize::try_from(c).ok().filter(|&c| c < classes)
 }
@@ -241,6 +255,15 @@ mod tests {
         softmax_cross_entropy(fits(MatRef::new(&x, 3, 2)), labels, Some(&mut losses), gradient);
         assert_eq!(losses.map(f32::is_nan), [false, true, true]);
         assert_eq!(dx.map(f32::is_nan), [false, false, true, true, true, true]);
+    }
+
+    #[test]
+    fn the_largest_is_the_first_of_equals_and_no_nan_where_there_is_a_number() {
+        let (nan, low) = (f64::NAN, f64::NEG_INFINITY);
+        let x = [[1.0, 3.0, 3.0], [nan, low, low], [nan, nan, nan], [low, low, nan], [5.0, nan, 7.0]];
+        let mut index = [-1; 5];
+        argmax(fits(MatRef::new(x.as_flattened(), 5, 3)), &mut index);
+        assert_eq!(index, [1, 1, 0, 0, 2]);
     }
 
     #[test]

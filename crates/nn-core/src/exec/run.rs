@@ -80,11 +80,7 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
         Kernel::Spread(spread) => {
             store.write(&outs[0], |s, out, _| spread_over(s.floats(&ins[0]), *spread, out))
         }
-        Kernel::ArgMax => store.write_ints(&outs[0], |s, out| {
-            for (o, row) in out.iter_mut().zip(s.matrix(&ins[0]).iter_rows()) {
-                *o = argmax(row);
-            }
-        }),
+        Kernel::ArgMax => store.write_ints(&outs[0], |s, out| backend.argmax(s.matrix(&ins[0]), out)),
         Kernel::Equal => store.write_ints(&outs[0], |s, out| {
             if ins[0].ints {
                 equal(s.ints(&ins[0]), s.ints(&ins[1]), out);
@@ -276,17 +272,6 @@ fn spread_over<T: Scalar>(x: &[T], spread: Spread, out: &mut [T]) {
             out.chunks_exact_mut(run).zip(x).for_each(|(row, &x)| row.fill(x));
         }
     }
-}
-
-/// The index of the largest element, the first of equals; 0 where nothing can be compared.
-fn argmax<T: Scalar>(row: &[T]) -> i32 {
-    let mut best = 0;
-    for (j, v) in row.iter().enumerate() {
-        if *v > row[best] || row[best].is_nan() && !v.is_nan() {
-            best = j;
-        }
-    }
-    best as i32
 }
 
 fn equal<E: PartialEq>(a: &[E], b: &[E], out: &mut [i32]) {

@@ -34,6 +34,32 @@ impl Vector for F32x8 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: the caller promises the instructions, eight rows of eight numbers, and as much room.
+        unsafe {
+            // Four rows at a time, in each half of the registers: columns 4h … 4h + 3 of rows r … r + 3.
+            let mut rows = [_mm256_setzero_ps(); 8];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm256_loadu_ps(from.add(i * from_stride));
+            }
+            for r in [0, 4] {
+                let (a, b, c, d) = (rows[r], rows[r + 1], rows[r + 2], rows[r + 3]);
+                let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+                rows[r] = _mm256_shuffle_ps::<0x44>(ab_low, cd_low);
+                rows[r + 1] = _mm256_shuffle_ps::<0xee>(ab_low, cd_low);
+                rows[r + 2] = _mm256_shuffle_ps::<0x44>(ab_high, cd_high);
+                rows[r + 3] = _mm256_shuffle_ps::<0xee>(ab_high, cd_high);
+            }
+            for c in 0..4 {
+                let (above, below) = (rows[c], rows[4 + c]);
+                _mm256_storeu_ps(to.add(c * to_stride), _mm256_permute2f128_ps::<0x20>(above, below));
+                _mm256_storeu_ps(to.add((4 + c) * to_stride), _mm256_permute2f128_ps::<0x31>(above, below));
+            }
+        }
+    }
+
+    #[inline(always)]
     fn abs(self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.
         Self(unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), self.0) })
@@ -85,6 +111,24 @@ impl Vector for F64x4 {
         min(other) = _mm256_min_pd;
         mul_add(factor, addend) = _mm256_fmadd_pd;
         sqrt() = _mm256_sqrt_pd;
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f64, from_stride: usize, to: *mut f64, to_stride: usize) {
+        // SAFETY: the caller promises the instructions, four rows of four numbers, and as much room.
+        unsafe {
+            let (a, b) = (_mm256_loadu_pd(from), _mm256_loadu_pd(from.add(from_stride)));
+            let (c, d) =
+                (_mm256_loadu_pd(from.add(2 * from_stride)), _mm256_loadu_pd(from.add(3 * from_stride)));
+            // Half h of the first of each pair is column 2h, of the second column 2h + 1.
+            let above = [_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b)];
+            let below = [_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d)];
+            for c in 0..2 {
+                let (above, below) = (above[c], below[c]);
+                _mm256_storeu_pd(to.add(c * to_stride), _mm256_permute2f128_pd::<0x20>(above, below));
+                _mm256_storeu_pd(to.add((2 + c) * to_stride), _mm256_permute2f128_pd::<0x31>(above, below));
+            }
+        }
     }
 
     #[inline(always)]

@@ -40,6 +40,7 @@ impl Vector for F32x16 {
         // SAFETY: the caller promises the instructions, sixteen rows of sixteen numbers, and as much room.
         unsafe {
             // Four rows at a time, in each quarter of the registers: columns 4q … 4q + 3 of rows r … r + 3.
+            // (Loaded without `from_fn`, which is not compiled for these instructions and would call a function for each row.)
             let mut rows = [_mm512_setzero_ps(); 16];
             for (i, row) in rows.iter_mut().enumerate() {
                 *row = _mm512_loadu_ps(from.add(i * from_stride));
@@ -178,6 +179,29 @@ impl Vector for F64x8 {
         mul_add(factor, addend) = _mm512_fmadd_pd;
         sqrt() = _mm512_sqrt_pd;
         abs() = _mm512_abs_pd;
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f64, from_stride: usize, to: *mut f64, to_stride: usize) {
+        // SAFETY: the caller promises the instructions, eight rows of eight numbers, and as much room.
+        unsafe {
+            // Quarter q of pairs[odd][p] is column 2q + odd of rows 2p and 2p + 1: the quarters are transposed in their turn.
+            let mut pairs = [[_mm512_setzero_pd(); 4]; 2];
+            let [even, odd] = &mut pairs;
+            for (p, (even, odd)) in even.iter_mut().zip(odd).enumerate() {
+                let a = _mm512_loadu_pd(from.add(2 * p * from_stride));
+                let b = _mm512_loadu_pd(from.add((2 * p + 1) * from_stride));
+                (*even, *odd) = (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+            }
+            for (odd, [a, b, c, d]) in pairs.into_iter().enumerate() {
+                let (low, high) = (_mm512_shuffle_f64x2::<0x44>(a, b), _mm512_shuffle_f64x2::<0x44>(c, d));
+                _mm512_storeu_pd(to.add(odd * to_stride), _mm512_shuffle_f64x2::<0x88>(low, high));
+                _mm512_storeu_pd(to.add((2 + odd) * to_stride), _mm512_shuffle_f64x2::<0xdd>(low, high));
+                let (low, high) = (_mm512_shuffle_f64x2::<0xee>(a, b), _mm512_shuffle_f64x2::<0xee>(c, d));
+                _mm512_storeu_pd(to.add((4 + odd) * to_stride), _mm512_shuffle_f64x2::<0x88>(low, high));
+                _mm512_storeu_pd(to.add((6 + odd) * to_stride), _mm512_shuffle_f64x2::<0xdd>(low, high));
+            }
+        }
     }
 
     #[inline(always)]

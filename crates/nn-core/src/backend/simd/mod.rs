@@ -5,11 +5,14 @@
 // One of the three islands of unsafe code: vector instructions, and loads whose bounds were checked before.
 #![allow(unsafe_code)]
 
+mod alone;
+mod argmax;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod caches;
+mod classes;
 mod elementwise;
 mod few;
 mod formulas;
@@ -36,6 +39,7 @@ mod vector;
 pub use self::isa::Isa;
 pub use self::peak::Peak;
 
+use self::argmax::ArgMax;
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product, product};
 use self::ink::{InkOuter, InkProduct, MAX_ROWS};
@@ -392,6 +396,10 @@ macro_rules! backend {
                 gradient: Option<($t, MatMut<'_, $t>)>,
             ) {
                 self.run(CrossEntropy { logits, labels, losses, gradient });
+            }
+
+            fn argmax(&self, x: MatRef<'_, $t>, index: &mut [i32]) {
+                self.run(ArgMax { x, index });
             }
         }
     )* };

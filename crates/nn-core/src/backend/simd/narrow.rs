@@ -1,7 +1,7 @@
 //! Products with a matrix of a few columns, as an output layer of a few classes has: what belongs to the classes stays in
 //! registers while the rows of the wide matrix pass by, once and in order.
 
-use super::vector::{Element, Kernel, MAX_LANES, On, Vector};
+use super::vector::{Element, Kernel, MAX_LANES, On, Square, Vector};
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Activation;
 
@@ -159,9 +159,6 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
     }
 }
 
-/// A square of as many rows as a vector has lanes, each a vector.
-type Square<T> = [T; MAX_LANES * MAX_LANES];
-
 /// The columns of W in the rows from `j` on, of which there are `len` and the rest is 0. Transposed in registers: number by number, and
 /// still more by the scattered stores that compilers make of it, a batch of a few rows would take less time than this.
 #[inline(always)]
@@ -172,8 +169,7 @@ pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usi
     j: usize,
     len: usize,
 ) -> [[V; C]; K] {
-    let (mut from, mut to): (Square<T>, Square<T>) =
-        ([T::zero(); MAX_LANES * MAX_LANES], [T::zero(); MAX_LANES * MAX_LANES]);
+    let (mut from, mut to) = (Square::<T>::zeroed(), Square::<T>::zeroed());
     let mut columns = [[on.zero(); C]; K];
     for s in 0..C {
         if s * V::LANES >= len {
@@ -192,7 +188,7 @@ pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usi
                 };
                 on.store(row, &mut from[c * V::LANES..]);
             }
-            on.transpose(&from, V::LANES, &mut to, V::LANES);
+            on.transpose(&*from, V::LANES, &mut *to, V::LANES);
             for k in parts {
                 columns[k][s] = on.load(&to[(k - first) * V::LANES..]);
             }

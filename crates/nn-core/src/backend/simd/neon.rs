@@ -32,6 +32,24 @@ impl Vector for F32x4 {
     }
 
     #[inline(always)]
+    unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
+        // SAFETY: the caller promises the instructions, four rows of four numbers, and as much room.
+        unsafe {
+            let (a, b) = (vld1q_f32(from), vld1q_f32(from.add(from_stride)));
+            let (c, d) = (vld1q_f32(from.add(2 * from_stride)), vld1q_f32(from.add(3 * from_stride)));
+            // Half h of the first of each pair is column 2h, of the second column 2h + 1.
+            let above = [vtrn1q_f32(a, b), vtrn2q_f32(a, b)];
+            let below = [vtrn1q_f32(c, d), vtrn2q_f32(c, d)];
+            for c in 0..2 {
+                let (above, below) = (vreinterpretq_f64_f32(above[c]), vreinterpretq_f64_f32(below[c]));
+                let (left, right) = (vtrn1q_f64(above, below), vtrn2q_f64(above, below));
+                vst1q_f32(to.add(c * to_stride), vreinterpretq_f32_f64(left));
+                vst1q_f32(to.add((2 + c) * to_stride), vreinterpretq_f32_f64(right));
+            }
+        }
+    }
+
+    #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions. (The addend comes first here.)
         Self(unsafe { vfmaq_f32(addend.0, self.0, factor.0) })
@@ -83,6 +101,16 @@ impl Vector for F64x2 {
         div(other) = vdivq_f64;
         sqrt() = vsqrtq_f64;
         abs() = vabsq_f64;
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(from: *const f64, from_stride: usize, to: *mut f64, to_stride: usize) {
+        // SAFETY: the caller promises the instructions, two rows of two numbers, and as much room.
+        unsafe {
+            let (a, b) = (vld1q_f64(from), vld1q_f64(from.add(from_stride)));
+            vst1q_f64(to, vtrn1q_f64(a, b));
+            vst1q_f64(to.add(to_stride), vtrn2q_f64(a, b));
+        }
     }
 
     #[inline(always)]

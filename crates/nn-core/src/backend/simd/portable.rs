@@ -56,6 +56,22 @@ impl<T: Element, const L: usize, const M: usize, const N: usize, const S: usize>
         unsafe { p.cast::<[T; L]>().write(self.0) }
     }
 
+    // All is read before anything is written, or a compiler would have to do it number by number.
+    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(test, inline(never))]
+    #[expect(clippy::needless_range_loop, reason = "column j of each row")]
+    unsafe fn transpose(from: *const T, from_stride: usize, to: *mut T, to_stride: usize) {
+        // SAFETY: the caller promises L readable rows of L numbers, and as much room.
+        unsafe {
+            let rows: [[T; L]; L] =
+                std::array::from_fn(|i| from.add(i * from_stride).cast::<[T; L]>().read());
+            for j in 0..L {
+                let column: [T; L] = std::array::from_fn(|i| rows[i][j]);
+                to.add(j * to_stride).cast::<[T; L]>().write(column);
+            }
+        }
+    }
+
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         self.zip(other, |a, b| a + b)

@@ -1,7 +1,8 @@
-//! Softmax and its cross-entropy, row by row; what a row lacks to a whole vector is filled up with −∞, whose
-//! exponential is 0.
+//! Softmax and its cross-entropy. Rows of many columns go one by one; what a row lacks to a whole vector is filled up with
+//! −∞, whose exponential is 0. Rows of few go a vector's lanes of them at a time (`classes`), or alone.
 
 use super::vector::{Element, Kernel, On, Vector};
+use super::{alone, classes};
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Labels;
 
@@ -16,9 +17,14 @@ impl<T: Element> Kernel<T> for Softmax<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<T = T>>(mut self, on: On<V>) {
+        let same = self.p.rows() == self.x.rows() && self.p.cols() == self.x.cols();
+        assert!(same, "softmax: shapes");
+        if classes::are_few::<V>(self.x.cols()) {
+            let Self { x, p } = self;
+            return if x.rows() == 1 { alone::softmax(on, x, p) } else { classes::softmax(on, x, p) };
+        }
         for (i, x) in self.x.iter_rows().enumerate() {
             let p = self.p.row(i);
-            assert_eq!(x.len(), p.len(), "softmax: columns");
             let sum = exponentials(on, x, largest(on, x), p);
             divide(on, p, sum);
         }
@@ -44,6 +50,21 @@ impl<T: Element> Kernel<T> for CrossEntropy<'_, T> {
             self.losses.as_ref().is_none_or(|l| l.len() == m),
             "softmax_cross_entropy: number of losses, expected {m}"
         );
+        let same = |rows: usize, cols: usize| rows == m && cols == self.logits.cols();
+        let labels_fit = match self.labels {
+            Labels::Classes(_) => true,
+            Labels::Probabilities(t) => same(t.rows(), t.cols()),
+        };
+        let gradient_fits = self.gradient.as_ref().is_none_or(|(_, dx)| same(dx.rows(), dx.cols()));
+        assert!(labels_fit && gradient_fits, "softmax_cross_entropy: shapes");
+        if classes::are_few::<V>(self.logits.cols()) {
+            let Self { logits, labels, losses, gradient } = self;
+            return if m == 1 {
+                alone::cross_entropy(on, logits, labels, losses, gradient)
+            } else {
+                classes::cross_entropy(on, logits, labels, losses, gradient)
+            };
+        }
         for (i, x) in self.logits.iter_rows().enumerate() {
             let max = largest(on, x);
             let sum = match &mut self.gradient {
@@ -89,13 +110,13 @@ fn subtract_labels<T: Element>(labels: Labels<'_, T>, i: usize, p: &mut [T]) {
     }
 }
 
-fn class(c: i32, classes: usize) -> Option<usize> {
+pub(super) fn class(c: i32, classes: usize) -> Option<usize> {
     usize::try_from(c).ok().filter(|&c| c < classes)
 }
 
 /// The largest element; NaN is passed over.
 #[inline(always)]
-fn largest<V: Vector>(on: On<V>, x: &[V::T]) -> V::T {
+pub(super) fn largest<V: Vector>(on: On<V>, x: &[V::T]) -> V::T {
     let lowest = <V::T as num_traits::Float>::neg_infinity();
     let mut max = on.splat(lowest);
     for x in x.chunks(V::LANES) {

@@ -1,15 +1,44 @@
 //! What the algorithms of this folder are written over: a vector of numbers, and the proof that the CPU has it.
 
 use std::marker::PhantomData;
-use std::ops::IndexMut;
+use std::ops::{Deref, DerefMut, IndexMut};
 
-use num_traits::Zero;
+use num_traits::{One, Zero};
 
 use super::math::Constants;
 use crate::Scalar;
 
 /// Lanes of the widest vector there is (AVX-512 with `f32`).
 pub(super) const MAX_LANES: usize = 16;
+
+/// Room for as many vectors as any of them has lanes, none of them in two cache lines.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Square<T>([T; MAX_LANES * MAX_LANES]);
+
+impl<T: Element> Square<T> {
+    /// Zeros.
+    #[inline(always)]
+    pub(super) fn zeroed() -> Self {
+        Self([T::zero(); MAX_LANES * MAX_LANES])
+    }
+}
+
+impl<T> Deref for Square<T> {
+    type Target = [T; MAX_LANES * MAX_LANES];
+
+    #[inline(always)]
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Square<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
 
 /// `splat`, `load` and `store` of a [`Vector`] by one instruction each.
 macro_rules! memory {
@@ -144,15 +173,7 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
     ///
     /// # Safety
     /// The CPU must have this vector's instructions; the rows must be readable, and the rows of `to` writable.
-    #[inline(always)]
-    unsafe fn transpose(from: *const Self::T, from_stride: usize, to: *mut Self::T, to_stride: usize) {
-        for i in 0..Self::LANES {
-            for j in 0..Self::LANES {
-                // SAFETY: the caller promises both places.
-                unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
-            }
-        }
-    }
+    unsafe fn transpose(from: *const Self::T, from_stride: usize, to: *mut Self::T, to_stride: usize);
 
     /// Σ of the lanes: the upper half is added to the lower one, and so on, always in this order.
     #[inline(always)]
@@ -276,6 +297,12 @@ impl<V: Vector> On<V> {
     #[inline(always)]
     pub(super) fn zero(self) -> V {
         self.splat(V::T::zero())
+    }
+
+    /// 1 in every lane.
+    #[inline(always)]
+    pub(super) fn one(self) -> V {
+        self.splat(V::T::one())
     }
 
     /// The first `LANES` numbers of a slice that is at least so long.

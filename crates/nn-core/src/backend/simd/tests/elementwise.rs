@@ -1,13 +1,12 @@
-//! Elementwise functions against the scalar ones, and softmax against its reference.
+//! Elementwise functions against the scalar ones.
 
 use super::super::elementwise::{Activate, OfOne, OfTwo, SumRows};
-use super::super::softmax::{CrossEntropy, Softmax};
-use super::super::vector::Element;
+use super::super::vector::{Element, Kernel, On, Vector};
 use super::{Check, Runner, everywhere, numbers};
 use crate::Scalar;
 use crate::backend::reference::{self, fits};
-use crate::matrix::{MatMut, MatRef};
-use crate::ops::{Activation, Binary, Labels, Operand, Unary};
+use crate::matrix::MatRef;
+use crate::ops::{Activation, Binary, Operand, Unary};
 
 const ACTIVATIONS: [Activation; 4] =
     [Activation::Linear, Activation::Tanh, Activation::Relu, Activation::Sigmoid];
@@ -69,6 +68,50 @@ impl Check for Accuracy {
             assert!(worst.0 <= most, "{name}: {} errs by {} units at {:e}", f.name(), worst.0, worst.1);
         }
     }
+}
+
+/// y ← ln x
+struct Ln<'a, T> {
+    x: &'a [T],
+    y: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for Ln<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        for (x, y) in self.x.chunks(V::LANES).zip(self.y.chunks_mut(V::LANES)) {
+            on.store_part(on.ln_to_16(on.load_part(x, T::one())), y);
+        }
+    }
+}
+
+/// The same of the logarithm, over a fine grid, the numbers next to 1 and those where another power of 2 begins.
+struct LogarithmAccuracy;
+
+impl Check for LogarithmAccuracy {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        let mut grid: Vec<T> = (0..=150_000).map(|i| T::of(1.0 + f64::from(i) / 10_000.0)).collect();
+        grid.extend((0..40_000).map(|i| T::of(f64::from(i) * 1e-4).exp2()));
+        grid.extend((0..2_000).map(|i| T::one() + T::EPSILON * T::of(f64::from(i * i))));
+        grid.push(T::of(16.0));
+        let mut y = vec![T::nan(); grid.len()];
+        on.run(Ln { x: &grid, y: &mut y });
+        let errors = grid.iter().zip(&y).map(|(&x, &y)| (ulps(y, x.wide().ln()), x));
+        let worst =
+            errors.fold((0.0, T::one()), |w, here| if here.0 > w.0 || here.0.is_nan() { here } else { w });
+        println!("{name}: ln: at most {:.2} units in the last place, at {:e}", worst.0, worst.1);
+        assert!(worst.0 <= 3.0, "{name}: ln errs by {} units at {:e}", worst.0, worst.1);
+        let mut none = [T::zero()];
+        on.run(Ln { x: &[T::nan()], y: &mut none });
+        assert!(none[0].is_nan(), "{name}: ln NaN is {}", none[0]);
+    }
+}
+
+#[test]
+fn the_logarithm_of_1_to_16_errs_by_no_more_than_is_stated() {
+    everywhere(&LogarithmAccuracy);
 }
 
 #[test]
@@ -183,62 +226,6 @@ impl Check for Places {
 #[test]
 fn an_elements_value_does_not_depend_on_its_place() {
     everywhere(&Places);
-}
-
-/// Softmax and its cross-entropy, for few and many columns, with every kind of label.
-struct Softmaxes;
-
-impl Check for Softmaxes {
-    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
-        let m = 5;
-        for n in (1..36).chain([100]) {
-            let mut x: Vec<T> = numbers(n as u64, m * n).iter().map(|&x: &T| x * T::of(20.0)).collect();
-            x[n] = T::of(1e30);
-            x[2 * n + n / 2] = T::nan();
-            let x = fits(MatRef::new(&x, m, n));
-            let (mut got, mut want) = (vec![T::nan(); m * n], vec![T::nan(); m * n]);
-            on.run(Softmax { x, p: fits(MatMut::new(&mut got, m, n)) });
-            reference::softmax(x, fits(MatMut::new(&mut want, m, n)));
-            close(&got, &want, n, &format!("{name}: softmax of {n}"));
-
-            let t: Vec<T> = numbers(9, m * n).iter().map(|&x: &T| x.abs()).collect();
-            let classes = [0, n as i32 - 1, 0, n as i32, -1];
-            for labels in [Labels::Classes(&classes), Labels::Probabilities(fits(MatRef::new(&t, m, n)))] {
-                let scale = T::of(0.25);
-                let (mut losses, mut want_losses) = (vec![T::zero(); m], vec![T::zero(); m]);
-                let gradient = Some((scale, fits(MatMut::new(&mut got, m, n))));
-                on.run(CrossEntropy { logits: x, labels, losses: Some(&mut losses), gradient });
-                let gradient = Some((scale, fits(MatMut::new(&mut want, m, n))));
-                reference::softmax_cross_entropy(x, labels, Some(&mut want_losses), gradient);
-                let what = format!("{name}: cross-entropy of {n}, {labels:?}");
-                close(&got, &want, 4 * n, &what);
-                close(&losses, &want_losses, 40 * n, &what);
-
-                // Either alone has the same bits.
-                let (mut alone, mut dx) = (vec![T::zero(); m], vec![T::zero(); m * n]);
-                on.run(CrossEntropy { logits: x, labels, losses: Some(&mut alone), gradient: None });
-                let gradient = Some((scale, fits(MatMut::new(&mut dx, m, n))));
-                on.run(CrossEntropy { logits: x, labels, losses: None, gradient });
-                let same =
-                    |a: &[T], b: &[T]| a.iter().zip(b).all(|(a, b)| a == b || (a.is_nan() && b.is_nan()));
-                assert!(same(&alone, &losses) && same(&dx, &got), "{what}: alone and together differ");
-            }
-        }
-    }
-}
-
-/// Equal up to the rounding of `terms` sums of numbers of the size of the result or of 1.
-fn close<T: Scalar>(got: &[T], want: &[T], terms: usize, what: &str) {
-    for (at, (&got, &want)) in got.iter().zip(want).enumerate() {
-        let bound = T::EPSILON.wide() * (terms + 8) as f64 * want.wide().abs().max(1.0);
-        let right = (got.is_nan() && want.is_nan()) || (got.wide() - want.wide()).abs() <= bound;
-        assert!(right, "{what}: element {at} is {got:e}, not {want:e}");
-    }
-}
-
-#[test]
-fn softmax_and_its_cross_entropy_agree_with_the_reference() {
-    everywhere(&Softmaxes);
 }
 
 /// The sum over the rows of δ is added row after row, as the reference does.

@@ -9,6 +9,7 @@ mod layers;
 mod lists;
 mod narrow;
 mod pairs;
+mod rows;
 #[cfg(not(target_arch = "aarch64"))]
 mod shapes;
 mod stored;
