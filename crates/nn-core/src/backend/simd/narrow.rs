@@ -107,23 +107,33 @@ fn two_fit<V: Vector>() -> bool {
     V::MANY_REGISTERS
 }
 
+/// Rows of a tile: with two vectors of each there are eight sums, as many as two FMA units of four cycles need to be always busy.
+const TILE_ROWS: usize = 4;
+
+/// Vectors in a row of a tile; with AVX2 one cache line.
+const TILE_VECTORS: usize = 2;
+
+/// Tiles beside each other, for which W is transposed before the rows pass by; with AVX2 they are as wide as a block.
+const TILES: usize = 4;
+
 impl<T: Element> Kernel<T> for NarrowBackpropagate<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector<T = T>>(mut self, on: On<V>) {
         with_columns!(self.dy.cols(), K => {
-            if two_fit::<V>() { self.of::<V, K, 2>(on) } else { self.of::<V, K, 1>(on) }
+            if two_fit::<V>() { self.in_registers::<V, K>(on) } else { self.in_tiles::<V, K>(on) }
         });
     }
 }
 
 impl<T: Element> NarrowBackpropagate<'_, T> {
+    /// With W's columns in registers, where there are as many: two vectors of each.
     #[cfg_attr(not(test), inline(always))]
     #[cfg_attr(test, inline)]
-    fn of<V: Vector<T = T>, const K: usize, const C: usize>(&mut self, on: On<V>) {
+    fn in_registers<V: Vector<T = T>, const K: usize>(&mut self, on: On<V>) {
         let Self { dy, w, f, output, delta } = self;
-        let (m, n, width) = (delta.rows(), delta.cols(), C * V::LANES);
+        let (m, n, width) = (delta.rows(), delta.cols(), TILE_VECTORS * V::LANES);
         assert!(
             dy.rows() == m && output.rows() == m && w.rows() == n && w.cols() == K,
             "backpropagate: shapes"
@@ -132,20 +142,20 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
             return;
         }
         for (j, len) in strips(n, width, [output.block_cols(), delta.block_cols()]) {
-            let w: [[V; C]; K] = columns(on, w, j, len);
+            let w: [[V; TILE_VECTORS]; K] = columns(on, w, j, len);
             let (output, mut delta) = (output.strip(j, len), delta.strip(j, len));
             for i in 0..m {
                 let (dy, y, to) = (&dy.row(i)[..K], output.row(i), delta.row(i));
                 let first = on.splat(dy[0]);
-                let mut sums: [V; C] = std::array::from_fn(|s| first.mul(w[0][s]));
+                let mut sums: [V; TILE_VECTORS] = std::array::from_fn(|s| first.mul(w[0][s]));
                 for k in 1..K {
                     let d = on.splat(dy[k]);
-                    for s in 0..C {
+                    for s in 0..TILE_VECTORS {
                         sums[s] = d.mul_add(w[k][s], sums[s]);
                     }
                 }
                 if len == width {
-                    for s in 0..C {
+                    for s in 0..TILE_VECTORS {
                         let y = on.load(&y[s * V::LANES..]);
                         on.store(on.slope(*f, sums[s], y), &mut to[s * V::LANES..]);
                     }
@@ -154,6 +164,126 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
                         on.store_part(on.slope(*f, sums[s], on.load_part(y, T::zero())), to);
                     }
                 }
+            }
+        }
+    }
+
+    /// With W's columns in memory, and several rows at once. (Registers would hold one vector of each column: then the products of an
+    /// element wait for each other, and a matrix that is in the L2 cache goes by twice, half a cache line of a row at a time.)
+    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(test, inline)]
+    fn in_tiles<V: Vector<T = T>, const K: usize>(&mut self, on: On<V>) {
+        let Self { dy, w, f, output, delta } = self;
+        let (m, n) = (delta.rows(), delta.cols());
+        assert!(
+            dy.rows() == m && output.rows() == m && w.rows() == n && w.cols() == K,
+            "backpropagate: shapes"
+        );
+        if m == 0 {
+            return;
+        }
+        let width = TILE_VECTORS * V::LANES;
+        let mut panel = [[[on.zero(); TILE_VECTORS]; K]; TILES];
+        for (j, len) in strips(n, TILES * width, [output.block_cols(), delta.block_cols()]) {
+            for (tile, at) in panel.iter_mut().zip((0..len).step_by(width)) {
+                *tile = columns(on, w, j + at, width.min(len - at));
+            }
+            let (output, mut delta) = (output.strip(j, len), delta.strip(j, len));
+            let whole = m / TILE_ROWS * TILE_ROWS;
+            for i in (0..whole).step_by(TILE_ROWS) {
+                backpropagate_rows::<T, V, K, TILE_ROWS>(on, dy, &panel, *f, &output, &mut delta, i);
+            }
+            for i in whole..m {
+                backpropagate_rows::<T, V, K, 1>(on, dy, &panel, *f, &output, &mut delta, i);
+            }
+        }
+    }
+}
+
+/// Rows `i .. i + R` of δ, of which W's columns are in the panel. Each element is summed up in the same order for any R.
+#[inline(always)]
+fn backpropagate_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
+    on: On<V>,
+    dy: &MatRef<'_, T>,
+    panel: &[[[V; TILE_VECTORS]; K]; TILES],
+    f: Activation,
+    output: &MatRef<'_, T>,
+    delta: &mut MatMut<'_, T>,
+    i: usize,
+) {
+    let width = TILE_VECTORS * V::LANES;
+    let mut rows: [&[T]; R] = [&[]; R];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = &dy.row(i + r)[..K];
+    }
+    for (w, at) in panel.iter().zip((0..delta.cols()).step_by(width)) {
+        let mut sums = [[on.zero(); TILE_VECTORS]; R];
+        for r in 0..R {
+            let first = on.splat(rows[r][0]);
+            for s in 0..TILE_VECTORS {
+                sums[r][s] = first.mul(w[0][s]);
+            }
+        }
+        for k in 1..K {
+            for r in 0..R {
+                let d = on.splat(rows[r][k]);
+                for s in 0..TILE_VECTORS {
+                    sums[r][s] = d.mul_add(w[k][s], sums[r][s]);
+                }
+            }
+        }
+        // Told apart once for a tile, not for each of its vectors.
+        match f {
+            Activation::Linear => finish_tile(on, Activation::Linear, sums, output, delta, (i, at)),
+            Activation::Tanh => finish_tile(on, Activation::Tanh, sums, output, delta, (i, at)),
+            Activation::Relu => finish_tile(on, Activation::Relu, sums, output, delta, (i, at)),
+            Activation::Sigmoid => finish_tile(on, Activation::Sigmoid, sums, output, delta, (i, at)),
+        }
+    }
+}
+
+/// δ ← sums ⊙ f′ for the tile at `(i, j)`, or as much of it as there are columns.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "row r and vector s, in registers")]
+fn finish_tile<T: Element, V: Vector<T = T>, const R: usize>(
+    on: On<V>,
+    f: Activation,
+    sums: [[V; TILE_VECTORS]; R],
+    output: &MatRef<'_, T>,
+    delta: &mut MatMut<'_, T>,
+    (i, j): (usize, usize),
+) {
+    let (width, strides) = (TILE_VECTORS * V::LANES, [output.stride(), delta.stride()]);
+    if delta.cols() - j >= width {
+        let y = &output.as_slice()[i * strides[0] + j..];
+        let to = &mut delta.as_mut_slice()[i * strides[1] + j..];
+        assert!(
+            (R - 1) * strides[0] + width <= y.len() && (R - 1) * strides[1] + width <= to.len(),
+            "a tile"
+        );
+        for r in 0..R {
+            for s in 0..TILE_VECTORS {
+                // SAFETY: `on` proves the instructions; the slices were just measured, and the last vector of the last row is in them.
+                unsafe {
+                    let y = V::load(y.as_ptr().add(r * strides[0] + s * V::LANES));
+                    on.slope(f, sums[r][s], y).store(to.as_mut_ptr().add(r * strides[1] + s * V::LANES));
+                }
+            }
+        }
+    } else {
+        // By way of memory, because what is picked with an index that the compiler does not know is in no register in the other case, too.
+        let mut numbers = [[T::zero(); TILE_VECTORS * MAX_LANES]; R];
+        for r in 0..R {
+            for s in 0..TILE_VECTORS {
+                on.store(sums[r][s], &mut numbers[r][s * V::LANES..]);
+            }
+        }
+        for (r, numbers) in numbers.iter().enumerate() {
+            let (y, to) = (&output.row(i + r)[j..], &mut delta.row(i + r)[j..]);
+            for ((y, to), sums) in
+                y.chunks(V::LANES).zip(to.chunks_mut(V::LANES)).zip(numbers.chunks(V::LANES))
+            {
+                on.store_part(on.slope(f, on.load(sums), on.load_part(y, T::zero())), to);
             }
         }
     }
@@ -169,6 +299,7 @@ pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usi
     j: usize,
     len: usize,
 ) -> [[V; C]; K] {
+    assert!(w.is_plain() && w.cols() == K, "few columns, in rows");
     let (mut from, mut to) = (Square::<T>::zeroed(), Square::<T>::zeroed());
     let mut columns = [[on.zero(); C]; K];
     for s in 0..C {
@@ -176,21 +307,28 @@ pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usi
             break;
         }
         for first in (0..K).step_by(V::LANES) {
-            let parts = first..(first + V::LANES).min(K);
-            for c in 0..V::LANES {
-                let row = s * V::LANES + c;
-                // Nothing is no slice to load from: its address is no one's, and a load that leaves out all lanes there takes as long as
-                // hundreds of others.
-                let row = if row < len {
-                    on.load_part(&w.row(j + row)[parts.clone()], T::zero())
-                } else {
-                    on.zero()
-                };
-                on.store(row, &mut from[c * V::LANES..]);
+            // The last ones together with some before them, where that makes a whole vector: parts of vectors take longer.
+            let start = if K < V::LANES { first } else { first.min(K - V::LANES) };
+            let parts = start..(start + V::LANES).min(K);
+            if K >= V::LANES && len - s * V::LANES >= V::LANES {
+                let rows = &w.as_slice()[(j + s * V::LANES) * w.stride() + start..];
+                on.transpose(rows, w.stride(), &mut *to, V::LANES);
+            } else {
+                for c in 0..V::LANES {
+                    let row = s * V::LANES + c;
+                    // Nothing is no slice to load from: its address is no one's, and a load that leaves out all lanes there takes as
+                    // long as hundreds of others.
+                    let row = if row < len {
+                        on.load_part(&w.row(j + row)[parts.clone()], T::zero())
+                    } else {
+                        on.zero()
+                    };
+                    on.store(row, &mut from[c * V::LANES..]);
+                }
+                on.transpose(&*from, V::LANES, &mut *to, V::LANES);
             }
-            on.transpose(&*from, V::LANES, &mut *to, V::LANES);
-            for k in parts {
-                columns[k][s] = on.load(&to[(k - first) * V::LANES..]);
+            for k in first..parts.end {
+                columns[k][s] = on.load(&to[(k - start) * V::LANES..]);
             }
         }
     }

@@ -121,3 +121,37 @@ impl Check for RowsOfProduct {
 fn rows_of_a_product_with_few_columns_do_not_depend_on_each_other() {
     everywhere(&RowsOfProduct);
 }
+
+/// Rows of δ, some of them.
+struct RowsOfDelta;
+
+impl Check for RowsOfDelta {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        for k in [1, 6, 10, 12] {
+            let (m, n, f) = (11, 77, Activation::Tanh);
+            let (dy, w, y) = (numbers::<T>(1, m * k), numbers::<T>(2, n * k), numbers::<T>(3, m * n));
+            let (dy, w, y) =
+                (fits(MatRef::new(&dy, m, k)), fits(MatRef::new(&w, n, k)), fits(MatRef::new(&y, m, n)));
+            let rows_of_delta = |first: usize, rows: usize| {
+                let mut delta = vec![T::zero(); rows * n];
+                let (dy, output) = (dy.row_range(first, rows), y.row_range(first, rows));
+                let to = fits(MatMut::new(&mut delta, rows, n));
+                on.run(NarrowBackpropagate { dy, w, f, output, delta: to });
+                delta
+            };
+            let all = rows_of_delta(0, m);
+            for (first, rows) in [(0, 1), (1, 8), (3, 4), (5, 6), (10, 1)] {
+                let some = rows_of_delta(first, rows);
+                assert!(
+                    some == all[first * n..][..rows * n],
+                    "{name}: {rows} rows from {first}, {k} columns"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_of_delta_do_not_depend_on_each_other() {
+    everywhere(&RowsOfDelta);
+}
