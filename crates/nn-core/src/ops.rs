@@ -3,7 +3,7 @@
 
 mod pass;
 
-pub use pass::{Pass, PassArgs, PassParts, Source, Step};
+pub use pass::{Pass, PassArgs, PassParts, Source, Step, Update};
 
 use crate::matrix::{MatMut, MatRef};
 use crate::{Error, Result, Scalar};

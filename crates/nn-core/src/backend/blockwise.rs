@@ -1,12 +1,17 @@
 //! A pass on any backend: block by block, and within a block every step is a kernel call on data that is in the L1 cache.
 
-use super::Backend;
+use smallvec::SmallVec;
+
+use super::{Backend, reference};
 use crate::Scalar;
-use crate::matrix::Scratch;
-use crate::ops::{Operand, PassArgs, PassParts, Source, Step};
+use crate::matrix::{InputRef, MatMut, MatRef, Scratch, blocked_len};
+use crate::ops::{Operand, PassArgs, PassParts, Source, Step, Sum, Update};
 
 /// Elements of a block: 4 KiB of f32, so that a handful of registers and inputs fit in a 32 KiB L1 data cache.
 const BLOCK: usize = 1024;
+
+/// Inputs of a pass for which no memory has to be allocated.
+const FEW_INPUTS: usize = 16;
 
 /// Carries out a pass by the backend's `unary` and `binary`.
 pub(super) fn pass<T: Scalar, B: Backend<T> + ?Sized>(
@@ -20,6 +25,27 @@ pub(super) fn pass<T: Scalar, B: Backend<T> + ?Sized>(
         block(backend, &mut parts, begin, &mut registers);
     }
     scratch.give(registers);
+}
+
+/// Forms the product Xᵀ · δ by the backend's `accumulate_weights`, then carries out the pass.
+pub(super) fn update_weights<T: Scalar, B: Backend<T> + ?Sized>(
+    backend: &B,
+    x: InputRef<'_, T>,
+    delta: MatRef<'_, T>,
+    update: Update<'_, '_, T>,
+    scratch: &mut Scratch<T>,
+) {
+    let Update { pass, product, inputs, scalars, outputs, rows, cols } = update;
+    let mut sum = scratch.take(blocked_len(rows, cols));
+    // The row that pads a block: no product writes it.
+    sum[rows * cols..].fill(T::zero());
+    let dw = reference::fits(MatMut::blocked(&mut sum, rows, cols, cols));
+    backend.accumulate_weights(T::one(), x, delta, Sum::Begin, dw, scratch);
+    let mut all: SmallVec<[&[T]; FEW_INPUTS]> = SmallVec::from_slice(inputs);
+    all.insert(product, &sum[..]);
+    backend.pass(reference::fits(PassArgs::new(pass, &all, scalars, outputs)), scratch);
+    drop(all);
+    scratch.give(sum);
 }
 
 fn block<T: Scalar, B: Backend<T> + ?Sized>(

@@ -19,7 +19,7 @@ pub use self::ndarray::Ndarray;
 
 use crate::Scalar;
 use crate::matrix::{InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
-use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary};
+use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary, Update};
 
 /// What runs: printed by everything that reports a result, so that no figure goes without its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +175,18 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
                 );
             }),
         }
+    }
+
+    /// outputs ← what the update's pass makes of them and of Xᵀ · δ, as `accumulate_weights` and `pass` do one after the other.
+    /// X: \[m, k\] in any input form, δ: \[m, n\], outputs: \[k, n\] each.
+    fn update_weights(
+        &self,
+        x: InputRef<'_, T>,
+        delta: MatRef<'_, T>,
+        update: Update<'_, '_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        blockwise::update_weights(self, x, delta, update, scratch);
     }
 
     /// δ ← (dY · Wᵀ) ⊙ f′, with f′ told from the activation's output. dY: \[m, n\], W: \[k, n\], output and δ: \[m, k\].

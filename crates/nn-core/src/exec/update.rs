@@ -1,8 +1,8 @@
 //! A batch of a single shard: its gradient goes into the variables at once, and no buffer of the size of all weights is left.
 //!
 //! Plain gradient descent adds the product that would form the gradient to the weights themselves. Any other rule is a pass
-//! over weights and what it remembers of them; it is made for each block of columns, as soon as that block's gradient is
-//! there: in the cache, where it was formed.
+//! over weights and what it remembers of them; it is part of the product, block of columns by block of columns, so that the
+//! gradient need not leave the cache, or not even the registers, in which it is formed.
 
 use smallvec::SmallVec;
 
@@ -12,8 +12,8 @@ use super::program::{Fetched, Instr, Kernel, Operand, Place, Program};
 use super::store::{ShardStore, Store};
 use crate::Scalar;
 use crate::backend::reference::fits;
-use crate::matrix::{MatMut, MatRef, blocked_len};
-use crate::ops::{Binary, Pass, PassArgs, Source, Step, Sum};
+use crate::matrix::{MatRef, blocked_len};
+use crate::ops::{Binary, Pass, Source, Step, Update};
 
 /// Lets every sum of the stages that `is_single` names which only serves to update variables go into them at once. The
 /// products are moved to the end of their stage's shards, when nothing reads the old values any more.
@@ -157,22 +157,15 @@ pub(super) fn update<T: Scalar>(
     let len = blocked_len(rows, cols);
     let (arrays, scalars) = instr.ins[PRODUCT..].split_at(pass.inputs() - 1);
     let scalars: SmallVec<[T; FEW_READ]> = scalars.iter().map(|s| store.floats(s)[0]).collect();
-    let mut sum = worker.scratch.take(len);
     // The last block is the one that the products before this one have left in the cache.
     for block in cut(outputs, len).iter_mut().rev() {
         let start = first / cols * len + block.start;
-        // The row that pads a block: no product writes it.
-        sum[rows * cols..].fill(T::zero());
-        let dw = fits(MatMut::blocked(&mut sum, rows, cols, cols));
         let delta = delta.columns(block.start / len * cols, cols);
-        backend.accumulate_weights(T::one(), x, delta, Sum::Begin, dw, &mut worker.scratch);
-        let mut inputs: SmallVec<[&[T]; FEW_READ]> =
+        let inputs: SmallVec<[&[T]; FEW_READ]> =
             arrays.iter().map(|a| &store.floats(a)[start..][..len]).collect();
-        inputs.insert(gradient, &sum[..]);
-        let args = PassArgs::new(pass, &inputs, &scalars, &mut block.outputs);
-        backend.pass(fits(args), &mut worker.scratch);
+        let update = Update::new((pass, gradient), &inputs, &scalars, &mut block.outputs, (rows, cols));
+        backend.update_weights(x, delta, fits(update), &mut worker.scratch);
     }
-    worker.scratch.give(sum);
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::{Binary, Unary};
+use crate::matrix::blocked_len;
 use crate::{Error, Result};
 
 /// Where a step of a [`Pass`] reads.
@@ -241,5 +242,102 @@ impl<'a, 'o, T> PassArgs<'a, 'o, T> {
     pub fn into_parts(self) -> PassParts<'a, 'o, T> {
         let Self { pass, inputs, scalars, outputs, len } = self;
         PassParts { pass, inputs, scalars, outputs, len }
+    }
+}
+
+/// A [`Pass`] over matrices \[k, n\], each in a single block of columns (`blocked_len(k, n)` numbers), one of whose inputs is a
+/// product that whoever carries it out has still to form: what an optimizer does to weights, given not their gradient but
+/// what it is the product of.
+///
+/// ```
+/// use nn_core::backend::{Backend, Naive};
+/// use nn_core::matrix::{InputRef, MatRef, Scratch};
+/// use nn_core::ops::{Binary, Pass, Source, Step, Update};
+/// // w ← w − 0.5 · xᵀδ for x = [[1, 2]], δ = [[4]], w = [[10], [20]] and a row that does not count.
+/// let steps = vec![
+///     Step::Binary(Binary::Mul, Source::Scalar(0), Source::Input(0), 0),
+///     Step::Binary(Binary::Sub, Source::Output(0), Source::Register(0), 1),
+/// ];
+/// let pass = Pass::new(1, 1, steps, vec![Source::Register(1)])?;
+/// let (x, delta, mut w) = ([1.0, 2.0], [4.0], [10.0, 20.0, 0.0]);
+/// let mut outputs = [&mut w[..]];
+/// let update = Update::new((&pass, 0), &[], &[0.5], &mut outputs, (2, 1))?;
+/// let (x, delta) = (InputRef::dense(MatRef::new(&x, 1, 2)?), MatRef::new(&delta, 1, 1)?);
+/// Naive.update_weights(x, delta, update, &mut Scratch::default());
+/// assert_eq!(w[..2], [8.0, 16.0]);
+/// # Ok::<(), nn_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Update<'a, 'o, T> {
+    pub(crate) pass: &'a Pass,
+    /// Which of the pass's inputs is the product.
+    pub(crate) product: usize,
+    /// The others.
+    pub(crate) inputs: &'a [&'a [T]],
+    pub(crate) scalars: &'a [T],
+    pub(crate) outputs: &'a mut [&'o mut [T]],
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+}
+
+impl<'a, 'o, T> Update<'a, 'o, T> {
+    /// The arguments of a pass whose input number `product` is the product; `inputs` are the others.
+    ///
+    /// # Errors
+    /// If there are more or fewer arrays or scalars than the pass asks for, or an array is not of `blocked_len(rows, cols)` numbers.
+    pub fn new(
+        (pass, product): (&'a Pass, usize),
+        inputs: &'a [&'a [T]],
+        scalars: &'a [T],
+        outputs: &'a mut [&'o mut [T]],
+        (rows, cols): (usize, usize),
+    ) -> Result<Self> {
+        let (wanted, found) = (
+            (pass.inputs, pass.scalars, pass.outputs.len()),
+            (inputs.len() + 1, scalars.len(), outputs.len()),
+        );
+        if wanted != found || product >= pass.inputs {
+            return Err(Error::shape(format_args!(
+                "update: its pass takes (inputs, scalars, outputs) {wanted:?}, it was given {found:?} with the product as input {product}"
+            )));
+        }
+        let len = blocked_len(rows, cols);
+        let mut lengths = inputs.iter().map(|x| x.len()).chain(outputs.iter().map(|x| x.len()));
+        if let Some(other) = lengths.find(|&other| other != len) {
+            return Err(Error::shape(format_args!(
+                "update: an array of {other} elements, where a matrix [{rows}, {cols}] in a block takes {len}"
+            )));
+        }
+        Ok(Self { pass, product, inputs, scalars, outputs, rows, cols })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_of_other_arrays_than_its_pass_takes_is_an_error() -> Result<()> {
+        let steps = vec![Step::Binary(Binary::Mul, Source::Input(0), Source::Input(1), 0)];
+        let pass = Pass::new(2, 0, steps, vec![Source::Register(0)])?;
+        let (other, short, mut w) = ([1.0; 6], [1.0; 4], [0.0; 6]);
+        let mut check = |product, inputs: &[&[f64]]| {
+            let mut outputs = [&mut w[..]];
+            Update::new((&pass, product), inputs, &[], &mut outputs, (2, 2))
+                .err()
+                .map(|error| error.to_string())
+        };
+        assert_eq!(check(0, &[&other]), None);
+        assert_eq!(check(1, &[&other]), None);
+        let message = check(2, &[&other]).unwrap_or_default();
+        assert!(message.contains("(2, 0, 1)") && message.contains("input 2"), "{message}");
+        let message = check(0, &[]).unwrap_or_default();
+        assert!(message.contains("(2, 0, 1)") && message.contains("(1, 0, 1)"), "{message}");
+        let message = check(0, &[&short]).unwrap_or_default();
+        assert!(
+            message.contains("4 elements") && message.contains("[2, 2]") && message.contains("takes 6"),
+            "{message}"
+        );
+        Ok(())
     }
 }

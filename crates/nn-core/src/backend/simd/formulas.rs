@@ -13,16 +13,16 @@ use super::vector::{Element, Kernel, On, Vector};
 use crate::ops::{Binary, Pass, PassArgs, PassParts, Source, Step, Unary};
 
 /// The most outputs of a formula: a variable and two that remember.
-const MAX_OUTPUTS: usize = 3;
+pub(super) const MAX_OUTPUTS: usize = 3;
 
 /// The most scalars of a formula: AdamW's 8, and 2 for a penalty.
-const MAX_SCALARS: usize = 10;
+pub(super) const MAX_SCALARS: usize = 10;
 
 /// Steps for which no memory has to be allocated: more than any formula has.
 type Steps = SmallVec<[Step; 24]>;
 
 /// What formulas are written in.
-trait Algebra {
+pub(super) trait Algebra {
     type Value: Copy;
     fn add(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
     fn sub(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
@@ -111,7 +111,7 @@ impl Algebra for Recorder {
 }
 
 /// An update: new outputs from the gradient g, scalars s and the old outputs o, of which the last are the weights.
-trait Formula {
+pub(super) trait Formula {
     const SCALARS: usize;
     const OUTPUTS: usize;
 
@@ -126,7 +126,7 @@ macro_rules! formulas {
     )*) => {
         $(
             $(#[$doc])*
-            struct $name;
+            pub(super) struct $name;
 
             impl Formula for $name {
                 const SCALARS: usize = [$(stringify!($scalar)),*].len();
@@ -328,7 +328,7 @@ fn recorded<F: Formula>() -> (Steps, [Source; MAX_OUTPUTS]) {
 }
 
 /// Whether a pass is this formula.
-fn is<F: Formula>(pass: &Pass) -> bool {
+pub(super) fn is<F: Formula>(pass: &Pass) -> bool {
     let (steps, outputs) = pass.numbered();
     // Counts tell nearly all apart, and are quick to compare.
     if (pass.inputs(), pass.scalars(), outputs.len()) != (1, F::SCALARS, F::OUTPUTS) {

@@ -17,7 +17,7 @@ use crate::matrix::{GROUP_ROWS, Head, MAX_PANEL, PairLists, Prepared, SparseRows
 const COLUMNS: usize = 128;
 
 /// Rows of X in a panel, a group in two halves: of 256 bytes of δ each, 31.5 KiB of the L1 cache.
-const ROWS: usize = GROUP_ROWS / 2;
+pub(super) const ROWS: usize = GROUP_ROWS / 2;
 
 /// Bytes of a line of the transposed copy.
 const LINE: usize = MAX_PANEL;

@@ -27,6 +27,7 @@ mod narrow_product;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
+mod pair_update;
 mod pairs;
 mod peak;
 mod portable;
@@ -52,7 +53,7 @@ use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On, Runner};
 use super::{Backend, Description, blockwise, reference};
 use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
-use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary};
+use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary, Update};
 use crate::{Error, Result, Scalar};
 
 /// Density below which the sparse products of the first layer, forward and backward together, take less time than the
@@ -334,6 +335,23 @@ macro_rules! backend {
                     let (ta, tb) = (Trans::Yes, Trans::No);
                     product(self, Product { alpha, a, ta, b: delta, tb, beta, c: dw, k, finish, scratch });
                 });
+            }
+
+            fn update_weights(
+                &self,
+                x: InputRef<'_, $t>,
+                delta: MatRef<'_, $t>,
+                update: Update<'_, '_, $t>,
+                scratch: &mut Scratch<$t>,
+            ) {
+                match x {
+                    InputRef::SparseBytes(rows) if rows.rows.len() > MAX_ROWS => {
+                        if let Err((update, scratch)) = pair_update::run(*self, (rows, delta), update, scratch) {
+                            blockwise::update_weights(self, x, delta, update, scratch);
+                        }
+                    }
+                    _ => blockwise::update_weights(self, x, delta, update, scratch),
+                }
             }
 
             fn backpropagate(

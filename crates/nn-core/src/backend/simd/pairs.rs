@@ -5,6 +5,8 @@
 //! have an entry in the same place, the row is loaded once for both, and loads are what limits a single sum. The panel lies in
 //! the L1 cache while all pairs pass by.
 
+use std::marker::PhantomData;
+
 use super::gemm::Finish;
 use super::narrow::strips;
 use super::vector::{Element, Grid, Kernel, On, Vector};
@@ -15,7 +17,7 @@ use crate::ops::{Activation, Sum};
 const BLOCK_BYTES: usize = 256;
 
 /// Most columns of a block, of the narrowest element type (`f32`).
-const MAX_BLOCK: usize = 64;
+pub(super) const MAX_BLOCK: usize = 64;
 
 /// Columns of a block.
 pub(super) const fn block_columns<T>() -> usize {
@@ -69,6 +71,7 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
             let direct = whole && (w.stride() == width || m < FEW_ROWS);
             let mut y = y.strip(j, len);
             let mut target = if whole { y.reborrow() } else { rows(&mut sums, m, width) };
+            let mut target = Lines::new(&mut target);
             for part in 0..lists.parts() {
                 let lists = lists.part(part);
                 for p in lists.panels() {
@@ -116,6 +119,7 @@ impl<T: Element> Kernel<T> for PairOuter<'_, T> {
                 rows(&mut sums, k, width).strip(0, len).copy_from(dw.as_ref());
             }
             let mut target = if whole { dw.reborrow() } else { rows(&mut sums, k, width) };
+            let mut target = Lines::new(&mut target);
             for p in lists.part(0).panels() {
                 let first = p * lists.part(0).panel();
                 let direct = (whole && delta.stride() == width).then_some(width);
@@ -142,14 +146,14 @@ fn rows<T>(buffer: &mut [T], rows: usize, cols: usize) -> MatMut<'_, T> {
 
 /// Rows of a whole block of columns, `stride` numbers apart.
 #[derive(Debug, Clone, Copy)]
-struct Panel<'a, T> {
+pub(super) struct Panel<'a, T> {
     rows: &'a [T],
     stride: usize,
-    height: usize,
+    pub(super) height: usize,
 }
 
 /// Rows `first .. first + height` of a strip: where they are, if they are of the `width` of a block, or a copy.
-fn panel<'a, T: Element>(
+pub(super) fn panel<'a, T: Element>(
     strip: &MatRef<'a, T>,
     first: usize,
     height: usize,
@@ -166,88 +170,159 @@ fn panel<'a, T: Element>(
     Panel { rows: copy, stride: width, height }
 }
 
-/// Adds what panel `p` contributes to the lines of `target`, which is as wide as a block; or, if `fresh`, begins with it.
+/// Where sums are kept from panel to panel, or what becomes of them. A line is a row of as many numbers as a block has columns; two
+/// lines, and of them as many columns as a pair of sums holds, are at hand at a time.
+///
+/// # Safety
+/// There must be as many lines as `lines` says.
+pub(super) unsafe trait Target<V: Vector> {
+    /// Two lines, from some column on.
+    type Place: Copy;
+
+    /// How many lines there are.
+    fn lines(&self) -> usize;
+
+    /// Lines `a` and `b` (the last of an odd number has no partner) from column `c` on.
+    ///
+    /// # Safety
+    /// There must be such lines and columns.
+    unsafe fn place(&mut self, lines: (usize, Option<usize>), c: usize) -> Self::Place;
+
+    /// The sums so far.
+    ///
+    /// # Safety
+    /// The place must be one of this target.
+    unsafe fn load(&self, on: On<V>, from: Self::Place) -> V::Pair;
+
+    /// The same sums, with a panel's entries added.
+    ///
+    /// # Safety
+    /// The place must be one of this target.
+    unsafe fn store(&mut self, on: On<V>, sums: V::Pair, to: Self::Place);
+}
+
+/// Lines of a matrix.
+struct Lines<'a, T> {
+    start: *mut T,
+    lines: usize,
+    stride: usize,
+    /// The partner of the last of an odd number.
+    nowhere: [T; MAX_BLOCK],
+    matrix: PhantomData<&'a mut [T]>,
+}
+
+impl<'a, T: Element> Lines<'a, T> {
+    fn new(matrix: &'a mut MatMut<'_, T>) -> Self {
+        let (lines, stride) = (matrix.rows(), matrix.stride());
+        assert!(matrix.cols() == block_columns::<T>() && matrix.is_plain(), "lines of a block");
+        let start = matrix.as_mut_slice().as_mut_ptr();
+        Self { start, lines, stride, nowhere: [T::default(); MAX_BLOCK], matrix: PhantomData }
+    }
+}
+
+// SAFETY: the matrix has them.
+unsafe impl<V: Vector> Target<V> for Lines<'_, V::T> {
+    type Place = [*mut V::T; 2];
+
+    fn lines(&self) -> usize {
+        self.lines
+    }
+
+    #[inline(always)]
+    unsafe fn place(&mut self, (a, b): (usize, Option<usize>), c: usize) -> Self::Place {
+        // SAFETY: they are lines of the matrix, each of which has all columns of a block.
+        unsafe {
+            let b = b.map_or(self.nowhere.as_mut_ptr(), |b| self.start.add(b * self.stride));
+            [self.start.add(a * self.stride).add(c), b.add(c)]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, on: On<V>, from: Self::Place) -> V::Pair {
+        let mut sums = V::Pair::filled(on.zero());
+        for s in 0..V::Pair::COLS {
+            // SAFETY: so many numbers follow, as the caller promises.
+            unsafe {
+                sums[0][s] = V::load(from[0].add(s * V::LANES));
+                sums[1][s] = V::load(from[1].add(s * V::LANES));
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn store(&mut self, _: On<V>, sums: V::Pair, to: Self::Place) {
+        for s in 0..V::Pair::COLS {
+            // SAFETY: so many numbers follow, as the caller promises.
+            unsafe {
+                sums[0][s].store(to[0].add(s * V::LANES));
+                sums[1][s].store(to[1].add(s * V::LANES));
+            }
+        }
+    }
+}
+
+/// Adds what panel `p` contributes to the lines of `target`; or, if `fresh`, begins with it.
 #[inline(always)]
-fn gather_panel<V: Vector>(
+pub(super) fn gather_panel<V: Vector>(
     on: On<V>,
     lists: &PairLists,
     p: usize,
     values: &[V::T],
     panel: Panel<'_, V::T>,
-    target: &mut MatMut<'_, V::T>,
+    target: &mut impl Target<V>,
     fresh: bool,
 ) {
     let (width, part) = (block_columns::<V::T>(), V::Pair::COLS * V::LANES);
     let (heads, stream) = lists.of_panel(p);
     assert!(values.len() > u8::MAX as usize, "a value for every byte");
-    assert!(
-        target.rows() == lists.lines() && target.cols() == width && target.is_plain(),
-        "lines of the target"
-    );
+    assert!(target.lines() == lists.lines(), "lines of the target");
     assert!(
         panel.height > 0 && (panel.height - 1) * panel.stride + width <= panel.rows.len(),
         "rows of the panel"
     );
     assert!(width.is_multiple_of(part) && panel.height == lists.height(p), "places of the panel");
-    let mut nowhere = [V::T::default(); MAX_BLOCK];
-    let (stride, start) = (target.stride(), target.as_mut_slice().as_mut_ptr());
     for c in (0..width).step_by(part) {
         let mut lists_of_pair = stream.as_ptr();
         for (q, &head) in lists.pairs().zip(heads) {
             if head == Head::default() && !fresh {
                 continue;
             }
-            let (a, b) = lists.pair(q);
-            // SAFETY: `on` proves the instructions. The lines are rows of the target (`pair` gives none beyond them), which are
-            // `width` numbers long, of which `part` from `c` on are read and written; the places are below the height
-            // that the lists were made for, which is the panel's, and the stream holds what the heads say.
+            let lines = lists.pair(q);
+            // SAFETY: `on` proves the instructions. The lines are lines of the target (`pair` gives none beyond them), and `part`
+            // columns from `c` on are within a block; the places are below the height that the lists were made for, which is
+            // the panel's, and the stream holds what the heads say.
             unsafe {
-                let to = [
-                    start.add(a * stride + c),
-                    b.map_or(nowhere.as_mut_ptr(), |b| start.add(b * stride)).add(c),
-                ];
-                gather::<V>(
-                    on,
-                    head,
-                    lists_of_pair,
-                    values.as_ptr(),
-                    panel.rows.as_ptr().add(c),
-                    panel.stride,
-                    to,
-                    fresh,
-                );
+                let place = target.place(lines, c);
+                let mut sums = V::Pair::filled(on.zero());
+                if !fresh {
+                    sums = target.load(on, place);
+                }
+                let rows = panel.rows.as_ptr().add(c);
+                gather::<V>(head, lists_of_pair, values.as_ptr(), rows, panel.stride, &mut sums);
+                target.store(on, sums, place);
                 lists_of_pair = lists_of_pair.add(head.len());
             }
         }
     }
 }
 
-/// to ← to + Σ value · row, for two sums at once.
+/// sums ← sums + Σ value · row, for two sums at once.
 ///
 /// # Safety
 /// As [`gather_panel`] says.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "pointers of one inner loop, which belong to no type")]
 unsafe fn gather<V: Vector>(
-    on: On<V>,
     head: Head,
     lists: *const u8,
     values: *const V::T,
     panel: *const V::T,
     stride: usize,
-    to: [*mut V::T; 2],
-    fresh: bool,
+    sums: &mut V::Pair,
 ) {
     let (both, first, second) = (head.both as usize, head.first as usize, head.second as usize);
-    let mut sums = V::Pair::filled(on.zero());
     // SAFETY: see above.
     unsafe {
-        if !fresh {
-            for s in 0..V::Pair::COLS {
-                sums[0][s] = V::load(to[0].add(s * V::LANES));
-                sums[1][s] = V::load(to[1].add(s * V::LANES));
-            }
-        }
         for e in 0..both {
             let row = panel.add(*lists.add(e) as usize * stride);
             let a = V::splat(*values.add(*lists.add(both + e) as usize));
@@ -273,10 +348,6 @@ unsafe fn gather<V: Vector>(
             for s in 0..V::Pair::COLS {
                 sums[1][s] = b.mul_add(V::load(row.add(s * V::LANES)), sums[1][s]);
             }
-        }
-        for s in 0..V::Pair::COLS {
-            sums[0][s].store(to[0].add(s * V::LANES));
-            sums[1][s].store(to[1].add(s * V::LANES));
         }
     }
 }

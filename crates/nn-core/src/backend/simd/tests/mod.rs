@@ -13,6 +13,7 @@ mod rows;
 #[cfg(not(target_arch = "aarch64"))]
 mod shapes;
 mod stored;
+mod updates;
 
 use super::vector::{Element, Kernel, On, Runner, Vector};
 use super::{Isa, Simd};

@@ -1,0 +1,164 @@
+//! An optimizer's update as the end of a product: two sums of the gradient are complete, and what the formula makes of them is
+//! written instead of them.
+//!
+//! Roots and divisions take long, but they are done where no product is: while one pair of sums goes through the formula, the next is
+//! under way.
+
+use std::marker::PhantomData;
+
+use super::Simd;
+use super::formulas::{Adam, Formula, MAX_OUTPUTS, MAX_SCALARS, RmsProp, is};
+use super::lists;
+use super::pairs::{MAX_BLOCK, Target, block_columns, gather_panel, panel};
+use super::vector::{Element, Grid, Kernel, On, Vector};
+use crate::matrix::{MAX_PANEL, MatRef, Scratch, SparseRows};
+use crate::ops::Update;
+
+/// Carries out an update by rows of bytes if there is a kernel for it; else gives back what it needs. There is one for rules whose roots
+/// and divisions take long, if they are much used: every kernel is compiled for every vector.
+pub(super) fn run<'a, 'o, 's, T: Element>(
+    simd: Simd,
+    (x, delta): (SparseRows<'a, T>, MatRef<'a, T>),
+    update: Update<'a, 'o, T>,
+    scratch: &'s mut Scratch<T>,
+) -> Result<(), (Update<'a, 'o, T>, &'s mut Scratch<T>)> {
+    if !updates(x.rows.len(), &update) {
+        return Err((update, scratch));
+    }
+    if is::<RmsProp>(update.pass) {
+        simd.run(PairUpdate::<T, RmsProp>::new(x, delta, update, scratch));
+    } else if is::<Adam>(update.pass) {
+        simd.run(PairUpdate::<T, Adam>::new(x, delta, update, scratch));
+    } else {
+        return Err((update, scratch));
+    }
+    Ok(())
+}
+
+/// Whether there is a [`PairUpdate`] of so many rows: their sums are complete after one panel, a block is whole, and there is nothing
+/// else to read.
+pub(super) fn updates<T>(rows: usize, update: &Update<'_, '_, T>) -> bool {
+    let (k, n) = (update.rows, update.cols);
+    (1..=lists::ROWS).contains(&rows) && k > 0 && n == block_columns::<T>() && update.inputs.is_empty()
+}
+
+/// outputs ← a formula of the gradient Xᵀ · δ, which is nowhere written, the scalars and the old outputs. X: \[m, k\], δ: \[m, n\],
+/// outputs: \[k, n\], where n is the columns of a block.
+struct PairUpdate<'a, 'o, 's, T, F> {
+    x: SparseRows<'a, T>,
+    delta: MatRef<'a, T>,
+    update: Update<'a, 'o, T>,
+    scratch: &'s mut Scratch<T>,
+    formula: PhantomData<F>,
+}
+
+impl<'a, 'o, 's, T, F> PairUpdate<'a, 'o, 's, T, F> {
+    fn new(
+        x: SparseRows<'a, T>,
+        delta: MatRef<'a, T>,
+        update: Update<'a, 'o, T>,
+        scratch: &'s mut Scratch<T>,
+    ) -> Self {
+        Self { x, delta, update, scratch, formula: PhantomData }
+    }
+}
+
+impl<T: Element, F: Formula> Kernel<T> for PairUpdate<'_, '_, '_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        let Self { x, delta, update: Update { scalars, outputs, rows: k, cols, .. }, scratch, .. } = self;
+        let width = block_columns::<T>();
+        assert!(cols == width && delta.cols() == width && x.cols() == k, "an update of a block");
+        let mut maker = scratch.take_lists();
+        let lists = maker.lists_by_column(&x);
+        let mut copy = scratch.take(MAX_PANEL * width);
+        let mut target = Updated::<V, F>::new(on, scalars, outputs, k);
+        let delta = delta.strip(0, width);
+        let direct = (delta.stride() == width).then_some(width);
+        let panel = panel(&delta, 0, lists.part(0).height(0), direct, &mut copy);
+        assert!(panel.height == delta.rows(), "one panel for all rows");
+        for part in 0..lists.parts() {
+            gather_panel(on, lists.part(part), 0, x.values(), panel, &mut target, true);
+        }
+        scratch.give(copy);
+        scratch.give_lists(maker);
+    }
+}
+
+/// The outputs of a formula, updated by sums that one panel completes.
+struct Updated<'a, V: Vector, F> {
+    scalars: [V; MAX_SCALARS],
+    /// Where each output begins, of which a line follows the other.
+    outputs: [*mut V::T; MAX_OUTPUTS],
+    lines: usize,
+    /// Two complete sums.
+    gradient: [V::T; 2 * MAX_BLOCK],
+    of: PhantomData<(&'a mut [V::T], F)>,
+}
+
+impl<'a, V: Vector, F: Formula> Updated<'a, V, F> {
+    fn new(on: On<V>, scalars: &[V::T], outputs: &'a mut [&mut [V::T]], lines: usize) -> Self {
+        assert!(scalars.len() == F::SCALARS && outputs.len() == F::OUTPUTS, "what the formula takes");
+        let mut splats = [on.zero(); MAX_SCALARS];
+        splats.iter_mut().zip(scalars).for_each(|(to, &scalar)| *to = on.splat(scalar));
+        let mut starts = [std::ptr::null_mut(); MAX_OUTPUTS];
+        for (to, output) in starts.iter_mut().zip(outputs) {
+            assert!(output.len() >= lines * block_columns::<V::T>(), "lines of an output");
+            *to = output.as_mut_ptr();
+        }
+        let gradient = [V::T::default(); 2 * MAX_BLOCK];
+        Self { scalars: splats, outputs: starts, lines, gradient, of: PhantomData }
+    }
+}
+
+// SAFETY: each output was found to be long enough for them.
+unsafe impl<V: Vector, F: Formula> Target<V> for Updated<'_, V, F> {
+    /// Where in each output the two lines go on.
+    type Place = (usize, Option<usize>);
+
+    fn lines(&self) -> usize {
+        self.lines
+    }
+
+    #[inline(always)]
+    unsafe fn place(&mut self, (a, b): (usize, Option<usize>), c: usize) -> Self::Place {
+        let at = |line: usize| line * block_columns::<V::T>() + c;
+        (at(a), b.map(at))
+    }
+
+    /// Nothing was summed before.
+    #[inline(always)]
+    unsafe fn load(&self, on: On<V>, _: Self::Place) -> V::Pair {
+        V::Pair::filled(on.zero())
+    }
+
+    #[inline(always)]
+    unsafe fn store(&mut self, mut on: On<V>, sums: V::Pair, (a, b): Self::Place) {
+        let part = V::Pair::COLS * V::LANES;
+        let gradient = self.gradient.as_mut_ptr();
+        // SAFETY: the buffer holds two parts of lines, and the caller promises that the lines of the outputs are there.
+        unsafe {
+            // The sums leave their registers by numbers that the compiler knows; the loops below, which it need not unroll, read them
+            // from the cache.
+            for s in 0..V::Pair::COLS {
+                sums[0][s].store(gradient.add(s * V::LANES));
+                sums[1][s].store(gradient.add(part + s * V::LANES));
+            }
+            for (first, gradient) in [(Some(a), gradient), (b, gradient.add(part))] {
+                let Some(first) = first else { break };
+                for s in (0..part).step_by(V::LANES) {
+                    let mut old = [on.zero(); MAX_OUTPUTS];
+                    for k in 0..F::OUTPUTS {
+                        old[k] = V::load(self.outputs[k].add(first + s));
+                    }
+                    let new = F::apply(&mut on, V::load(gradient.add(s)), &self.scalars, &old);
+                    for k in 0..F::OUTPUTS {
+                        new[k].store(self.outputs[k].add(first + s));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Updates that are the end of a product, against the product and the pass one after the other.
+
+use super::super::Simd;
+use super::super::formulas::all;
+use super::super::lists;
+use super::super::pair_update::updates;
+use super::super::pairs::block_columns;
+use super::super::vector::Element;
+use super::pairs::bytes;
+use super::{checked, numbers};
+use crate::backend::{Backend, blockwise, reference::fits};
+use crate::matrix::{InputRef, MatRef, Rows, Scratch, SparseBytes, blocked_len};
+use crate::ops::{Pass, Update};
+
+/// What the outputs of `pass` hold after an update by xᵀ · δ, for `k` columns of `x`: as the kernel does it, and step by step.
+fn both<T: Element>(simd: Simd, pass: &Pass, x: InputRef<'_, T>, k: usize) -> [Vec<Vec<T>>; 2]
+where
+    Simd: Backend<T>,
+{
+    let (m, n) = (x.rows(), block_columns::<T>());
+    let delta = numbers::<T>(1, m * n);
+    let scalars: Vec<T> = numbers::<T>(2, pass.scalars()).iter().map(|s| s.abs()).collect();
+    [true, false].map(|at_once| {
+        // Nothing negative comes under a root, but for the spread of centred RMSprop: NaN is NaN on either side.
+        let old = |number: usize| {
+            numbers::<T>(3 + number as u64, blocked_len(k, n)).iter().map(|w| w.abs()).collect()
+        };
+        let mut outputs: Vec<Vec<T>> = (0..pass.outputs().len()).map(old).collect();
+        let mut slices: Vec<&mut [T]> = outputs.iter_mut().map(|output| &mut output[..]).collect();
+        let update = fits(Update::new((pass, 0), &[], &scalars, &mut slices, (k, n)));
+        let (delta, scratch) = (fits(MatRef::new(&delta, m, n)), &mut Scratch::default());
+        if at_once {
+            assert_eq!(updates(m, &update), m <= lists::ROWS, "{m} rows");
+            simd.update_weights(x, delta, update, scratch);
+        } else {
+            blockwise::update_weights(&simd, x, delta, update, scratch);
+        }
+        outputs.iter_mut().for_each(|output| output.truncate(k * n));
+        outputs
+    })
+}
+
+fn every_formula<T: Element>()
+where
+    Simd: Backend<T>,
+{
+    for (name, pass) in all() {
+        let pass = pass.expect("a formula is a pass");
+        // An odd number of columns, of which one in five is of zeros; rows of one panel, and one more.
+        for (m, k) in [(3, 7), (50, 129), (lists::ROWS, 16), (lists::ROWS + 1, 20)] {
+            let set = fits(SparseBytes::new(&bytes(m + 5, k), m + 5, k, T::of(255.0)));
+            let x = fits(InputRef::sparse_bytes(&set).select(Rows::Range { start: 5, len: m }));
+            for simd in checked() {
+                let [got, want] = both(simd, &pass, x, k);
+                for (number, (got, want)) in got.iter().zip(&want).enumerate() {
+                    let same = |(a, b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
+                    let first = got.iter().zip(want).position(|pair| !same(pair));
+                    let on = simd.isa().name();
+                    assert_eq!(first, None, "{name} on {on}: output {number} of [{k}] by {m} rows");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_update_at_the_end_of_a_product_has_the_bits_of_one_after_the_other() {
+    every_formula::<f32>();
+    every_formula::<f64>();
+}
