@@ -243,7 +243,8 @@ fn backpropagate_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usi
 }
 
 /// δ ← sums ⊙ f′ for the tile at `(i, j)`, or as much of it as there are columns.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(test, inline(never))]
 #[expect(clippy::needless_range_loop, reason = "row r and vector s, in registers")]
 fn finish_tile<T: Element, V: Vector<T = T>, const R: usize>(
     on: On<V>,
