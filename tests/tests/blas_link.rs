@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use nn_core::Scalar;
 use nn_core::backend::blas::Blas;
-use nn_core::backend::{Backend, Ndarray};
+use nn_core::backend::{Backend, BackendKind, Choice, Ndarray, survey};
 use nn_core::matrix::{MatMut, MatRef, Scratch};
 use nn_core::ops::{Gemm, Trans};
 
@@ -122,4 +122,15 @@ fn the_linked_library_tells_its_version_and_keeps_to_one_thread() {
     assert_eq!(description.library, "OpenBLAS");
     assert!(description.version.is_some_and(|v| v.starts_with(|c: char| c.is_ascii_digit())));
     assert_eq!(description.threads_per_call, 1);
+}
+
+#[test]
+fn the_linked_library_is_what_backend_blas_opens_where_none_is_named_and_the_default_is_still_simd() {
+    let linked = Backend::<f32>::describe(&Blas::linked().expect("the feature is on"));
+    let blas = Choice { kind: BackendKind::Blas, ..Choice::default() };
+    assert_eq!(blas.open::<f32>().expect("it is linked").describe(), linked);
+    let found = survey().into_iter().find(|found| found.name == "blas (linked)").expect("it is listed");
+    assert_eq!(found.outcome, Ok(linked));
+    assert_eq!(Choice::default().open::<f32>().expect("always there").describe().backend, "simd");
+    assert_eq!(Choice::default().open::<f64>().expect("always there").describe().backend, "simd");
 }

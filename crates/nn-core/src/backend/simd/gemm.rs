@@ -49,7 +49,8 @@ pub(super) enum Finish<'a, T> {
 
 impl<T: Element> Finish<'_, T> {
     /// Carries it out for the elements from (`i`, `j`) on, of which `len` count.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(test, inline(never))]
     pub(super) fn apply<V: Vector<T = T>>(&self, on: On<V>, i: usize, j: usize, len: usize, c: V) -> V {
         match *self {
             Finish::Nothing => c,

@@ -232,6 +232,10 @@ fn backpropagate_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usi
                 }
             }
         }
+        if delta.cols() - at < width {
+            finish_part(on, f, sums, output, delta, (i, at));
+            continue;
+        }
         // Told apart once for a tile, not for each of its vectors.
         match f {
             Activation::Linear => finish_tile(on, Activation::Linear, sums, output, delta, (i, at)),
@@ -242,8 +246,9 @@ fn backpropagate_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usi
     }
 }
 
-/// δ ← sums ⊙ f′ for the tile at `(i, j)`, or as much of it as there are columns.
-#[inline(always)]
+/// δ ← sums ⊙ f′ for the tile at `(i, j)`.
+#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(test, inline(never))]
 #[expect(clippy::needless_range_loop, reason = "row r and vector s, in registers")]
 fn finish_tile<T: Element, V: Vector<T = T>, const R: usize>(
     on: On<V>,
@@ -254,37 +259,42 @@ fn finish_tile<T: Element, V: Vector<T = T>, const R: usize>(
     (i, j): (usize, usize),
 ) {
     let (width, strides) = (TILE_VECTORS * V::LANES, [output.stride(), delta.stride()]);
-    if delta.cols() - j >= width {
-        let y = &output.as_slice()[i * strides[0] + j..];
-        let to = &mut delta.as_mut_slice()[i * strides[1] + j..];
-        assert!(
-            (R - 1) * strides[0] + width <= y.len() && (R - 1) * strides[1] + width <= to.len(),
-            "a tile"
-        );
-        for r in 0..R {
-            for s in 0..TILE_VECTORS {
-                // SAFETY: `on` proves the instructions; the slices were just measured, and the last vector of the last row is in them.
-                unsafe {
-                    let y = V::load(y.as_ptr().add(r * strides[0] + s * V::LANES));
-                    on.slope(f, sums[r][s], y).store(to.as_mut_ptr().add(r * strides[1] + s * V::LANES));
-                }
+    let y = &output.as_slice()[i * strides[0] + j..];
+    let to = &mut delta.as_mut_slice()[i * strides[1] + j..];
+    assert!((R - 1) * strides[0] + width <= y.len() && (R - 1) * strides[1] + width <= to.len(), "a tile");
+    for r in 0..R {
+        for s in 0..TILE_VECTORS {
+            // SAFETY: `on` proves the instructions; the slices were just measured, and the last vector of the last row is in them.
+            unsafe {
+                let y = V::load(y.as_ptr().add(r * strides[0] + s * V::LANES));
+                on.slope(f, sums[r][s], y).store(to.as_mut_ptr().add(r * strides[1] + s * V::LANES));
             }
         }
-    } else {
-        // By way of memory, because what is picked with an index that the compiler does not know is in no register in the other case, too.
-        let mut numbers = [[T::zero(); TILE_VECTORS * MAX_LANES]; R];
-        for r in 0..R {
-            for s in 0..TILE_VECTORS {
-                on.store(sums[r][s], &mut numbers[r][s * V::LANES..]);
-            }
+    }
+}
+
+/// The same for as much of the tile as there are columns: by way of memory, because what is picked with an index that the compiler
+/// does not know is in no register for a whole tile, too. Once for all activations, so that it is not most of what is compiled here.
+#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(test, inline(never))]
+fn finish_part<T: Element, V: Vector<T = T>, const R: usize>(
+    on: On<V>,
+    f: Activation,
+    sums: [[V; TILE_VECTORS]; R],
+    output: &MatRef<'_, T>,
+    delta: &mut MatMut<'_, T>,
+    (i, j): (usize, usize),
+) {
+    let mut numbers = [[T::zero(); TILE_VECTORS * MAX_LANES]; R];
+    for (numbers, sums) in numbers.iter_mut().zip(&sums) {
+        for (s, sum) in sums.iter().enumerate() {
+            on.store(*sum, &mut numbers[s * V::LANES..]);
         }
-        for (r, numbers) in numbers.iter().enumerate() {
-            let (y, to) = (&output.row(i + r)[j..], &mut delta.row(i + r)[j..]);
-            for ((y, to), sums) in
-                y.chunks(V::LANES).zip(to.chunks_mut(V::LANES)).zip(numbers.chunks(V::LANES))
-            {
-                on.store_part(on.slope(f, on.load(sums), on.load_part(y, T::zero())), to);
-            }
+    }
+    for (r, numbers) in numbers.iter().enumerate() {
+        let (y, to) = (&output.row(i + r)[j..], &mut delta.row(i + r)[j..]);
+        for ((y, to), sums) in y.chunks(V::LANES).zip(to.chunks_mut(V::LANES)).zip(numbers.chunks(V::LANES)) {
+            on.store_part(on.slope(f, on.load(sums), on.load_part(y, T::zero())), to);
         }
     }
 }

@@ -116,7 +116,8 @@ unsafe fn add_products<V: Vector, const K: usize, const R: usize>(
 }
 
 /// The products of rows `i .. i + R` of X with all columns of W.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(test, inline(never))]
 fn sums_of_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
     on: On<V>,
     (x, cols): (&Source<'_, T>, usize),

@@ -322,7 +322,8 @@ impl<V: Vector> On<V> {
     }
 
     /// A slice of at most `LANES` numbers, and `fill` in the lanes beyond it.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(test, inline(never))]
     pub(super) fn load_part(self, x: &[V::T], fill: V::T) -> V {
         if x.len() >= V::LANES {
             return self.load(x);
@@ -332,7 +333,8 @@ impl<V: Vector> On<V> {
     }
 
     /// Writes as many lanes as the slice is long, at most `LANES`.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(test, inline(never))]
     pub(super) fn store_part(self, v: V, x: &mut [V::T]) {
         if x.len() >= V::LANES {
             return self.store(v, x);
@@ -342,7 +344,8 @@ impl<V: Vector> On<V> {
     }
 
     /// to ← fromᵀ for `LANES` rows of as many numbers; rows of either begin a stride apart.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(test, inline(never))]
     pub(super) fn transpose(self, from: &[V::T], from_stride: usize, to: &mut [V::T], to_stride: usize) {
         let end = |stride: usize| (V::LANES - 1) * stride + V::LANES;
         assert!(end(from_stride) <= from.len() && end(to_stride) <= to.len(), "rows to transpose");
@@ -351,7 +354,8 @@ impl<V: Vector> On<V> {
     }
 
     /// Lane i: Σ of the lanes of vector i, of the first `LANES` vectors.
-    #[inline(always)]
+    #[cfg_attr(not(test), inline(always))]
+    #[cfg_attr(test, inline(never))]
     pub(super) fn sums(self, vectors: &[V; MAX_LANES]) -> V {
         // SAFETY: `self` proves that the CPU has the instructions.
         unsafe { V::sums(vectors) }
@@ -439,6 +443,10 @@ pub(super) trait Runner<T> {
 
 /// A computation that is written once, for every vector. `run` and all that it calls with vectors in hand must be
 /// `#[inline(always)]`, so that it is compiled inside the shell that has the instructions switched on.
+///
+/// Tests instantiate every kernel for a dozen vectors. What many kernels share, or each calls in many places (a function of a
+/// vector, the ends of rows), is a function of its own there (`inline(never)`): it gives the same numbers, and half of what
+/// the tests' compilation took was the same code over and over. Its instructions are calls then, which no test minds.
 pub(super) trait Kernel<T> {
     /// What comes out of it.
     type Output;
