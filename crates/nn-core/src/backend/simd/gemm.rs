@@ -7,7 +7,7 @@ use super::gemv::OfOneRow;
 use super::pack::{LanesAre, Source, pack, packed_len};
 use super::reversed::{self, Reversed};
 use super::tile::{self, Lanes, MAX_TILE, Steps, To};
-use super::vector::{Element, Kernel, On, Runner, Vector, ask_for};
+use super::vector::{Element, Kernel, LINE, On, Runner, Vector, ask_for};
 use crate::matrix::{MatMut, MatRef, Scratch};
 use crate::ops::{Activation, Gemm, GemmParts, Trans};
 
@@ -188,7 +188,7 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
                             let a_panel = if packed {
                                 a.packed_panel(i - rows.start, mr, steps.len(), &a_block)
                             } else {
-                                a.panel(i..i + left, &steps, height, &mut a_block)
+                                a.panel(i..i + left, &steps, height, j == j0, &mut a_block)
                             };
                             // What is needed next comes from memory while this is multiplied.
                             let now = ahead.start..(ahead.start + piece).min(ahead.end);
@@ -256,13 +256,16 @@ impl<'a, T: Element> Rows<'a, T> {
         }
     }
 
-    /// Some rows of op(A), as many as the tile is high; copied where they are not as many.
+    /// Some rows of op(A), as many as the tile is high; copied where they are not as many. When they are read for the first time, the
+    /// next panel is asked for, where that is read in its place, too. It may be that of the next block of rows, or of the next
+    /// shard; or nothing at all, which does no harm.
     #[inline(always)]
     pub(super) fn panel<'b>(
         &self,
         rows: std::ops::Range<usize>,
         steps: &std::ops::Range<usize>,
         height: usize,
+        is_first: bool,
         copy: &'b mut [T],
     ) -> Lanes<'b, T>
     where
@@ -275,21 +278,27 @@ impl<'a, T: Element> Rows<'a, T> {
                     && (a.is_plain() || steps.start.is_multiple_of(a.block_cols())) =>
             {
                 let data = &a.as_slice()[rows.start * a.stride()..];
-                let (run, start) = if a.is_plain() {
-                    (steps.len(), steps.start)
-                } else {
-                    (a.block_cols(), steps.start / a.block_cols() * a.block_stride())
-                };
-                Lanes { data: &data[start..], lane: a.stride(), step: 1, run, next_run: a.block_stride() }
+                let (lane, step) = (a.stride(), 1);
+                if !a.is_plain() {
+                    let start = steps.start / a.block_cols() * a.block_stride();
+                    let (run, next_run) = (a.block_cols(), a.block_stride());
+                    return Lanes { data: &data[start..], lane, step, run, next_run, ahead: 0 };
+                }
+                // A cache line of each row at a time, and with it that of a row of the next panel.
+                let (run, ahead) =
+                    if is_first { (LINE / size_of::<T>(), rows.len() * lane) } else { (steps.len(), 0) };
+                Lanes { data: &data[steps.start..], lane, step, run, next_run: run, ahead }
             }
             (Some(a), Trans::Yes) if rows.len() == height && !steps.is_empty() => {
                 let strip = a.strip(rows.start, rows.len()).row_range(steps.start, steps.len());
-                Lanes { data: strip.as_slice(), lane: 1, step: a.stride(), run: steps.len(), next_run: 0 }
+                let (data, run) = (strip.as_slice(), steps.len());
+                let ahead = if is_first { rows.len() } else { 0 };
+                Lanes { data, lane: 1, step: a.stride(), run, next_run: 0, ahead }
             }
             _ => {
                 let copy = &mut copy[..packed_len(height, rows.len(), steps.len())];
                 pack(height, &self.source, self.lanes_are(), rows, steps.clone(), copy);
-                Lanes { data: copy, lane: 1, step: height, run: steps.len().max(1), next_run: 0 }
+                Lanes { data: copy, lane: 1, step: height, run: steps.len().max(1), next_run: 0, ahead: 0 }
             }
         }
     }
@@ -297,7 +306,7 @@ impl<'a, T: Element> Rows<'a, T> {
     /// Rows from `i` on of a packed block.
     #[inline(always)]
     fn packed_panel<'b>(&self, i: usize, mr: usize, steps: usize, block: &'b [T]) -> Lanes<'b, T> {
-        Lanes { data: &block[i * steps..], lane: 1, step: mr, run: steps.max(1), next_run: 0 }
+        Lanes { data: &block[i * steps..], lane: 1, step: mr, run: steps.max(1), next_run: 0, ahead: 0 }
     }
 }
 

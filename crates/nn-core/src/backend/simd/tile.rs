@@ -26,6 +26,9 @@ pub(super) struct Lanes<'a, T> {
     pub(super) step: usize,
     pub(super) run: usize,
     pub(super) next_run: usize,
+    /// How far on in memory what is to be asked for lies, while this is read: at the beginning of each run, or where neighbouring
+    /// rows are neighbours in memory, at each step. 0 if there is no need.
+    pub(super) ahead: usize,
 }
 
 /// Rows of op(B) as the tile reads them: element (p, j) is at `step · p + j`.
@@ -167,7 +170,15 @@ fn tile_of<V: Vector, const R: usize, const C: usize>(
     while left > 0 {
         let mut pa = run;
         let now = left.min(a.run);
+        if lane != 1 && a.ahead > 0 {
+            for i in 0..R {
+                ask_for_line(run.wrapping_add(a.ahead + i * lane));
+            }
+        }
         for _ in 0..now {
+            if lane == 1 {
+                ask_for_line(pa.wrapping_add(a.ahead));
+            }
             // SAFETY: `on` proves the instructions. What is read lies before the last element of the last step (or of the
             // last whole run), which was checked to be there. The pointers leave the slices at the end by less than one
             // step, without being read, in wrapping arithmetic.
