@@ -2,7 +2,7 @@
 //! classes are in the lanes. What is added up is added up in the order that it has there, so that a row has the same bits
 //! either way. (Two rows take as long in both.)
 
-use super::softmax::{class, largest};
+use super::softmax::{class, gradient_of, largest, loss};
 use super::vector::{Element, MAX_LANES, On, Vector};
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Labels;
@@ -58,19 +58,8 @@ pub(super) fn cross_entropy<V: Vector>(
             let (share, scale) = (on.splat(total).div(on.splat(sum)), on.splat(*scale));
             let vectors = e.0.chunks_exact(V::LANES).zip(targets.0.chunks_exact(V::LANES));
             for ((e, t), dx) in vectors.zip(dx.row(i).chunks_mut(V::LANES)) {
-                on.store_part(on.load(e).mul_add(share, on.load(t)).mul(scale), dx);
+                on.store_part(gradient_of(on.load(e), share, on.load(t), scale), dx);
             }
-        }
-    }
-}
-
-/// −Σⱼ tᵢⱼ ln softmax(xᵢ)ⱼ, from ln Σ eˣ
-#[inline(always)]
-fn loss<T: Element>(labels: Labels<'_, T>, i: usize, x: &[T], log_sum: T) -> T {
-    match labels {
-        Labels::Classes(c) => class(c[i], x.len()).map_or(T::nan(), |c| log_sum - x[c]),
-        Labels::Probabilities(t) => {
-            t.row(i).iter().zip(x).fold(T::zero(), |loss, (&t, &x)| loss + t * (log_sum - x))
         }
     }
 }

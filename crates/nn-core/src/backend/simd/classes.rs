@@ -2,6 +2,7 @@
 //! compared is then in different vectors, a row takes no more than its share of them, and since no lane sees another, its
 //! bits don't depend on the rows beside it.
 
+use super::softmax::gradient_of;
 use super::vector::{MAX_LANES, On, Square, Vector};
 use crate::Scalar;
 use crate::matrix::{MatMut, MatRef};
@@ -163,7 +164,7 @@ pub(super) fn cross_entropy<V: Vector>(
                     let share = total.div(sum);
                     for (e, t) in each_mut::<V>(&mut *e, k).zip(each::<V>(&*targets, k)) {
                         let target = on.zero().sub(on.load(t));
-                        on.store(on.load(e).mul_add(share, target).mul(scale), e);
+                        on.store(gradient_of(on.load(e), share, target, scale), e);
                     }
                     store(on, &e, &mut logits, dx, i);
                 }
@@ -205,7 +206,7 @@ fn subtract_class<V: Vector>(on: On<V>, e: &mut Square<V::T>, k: usize, (share, 
     let share = share.add(classes.mul(zero));
     for e in each_mut::<V>(&mut **e, k) {
         let target = distance.abs().select_lt(near, minus_one, zero);
-        on.store(on.load(e).mul_add(share, target).mul(scale), e);
+        on.store(gradient_of(on.load(e), share, target, scale), e);
         distance = distance.sub(one);
     }
 }
