@@ -135,6 +135,7 @@ unsafe impl<V: Vector, F: Formula> Target<V> for Updated<'_, V, F> {
     }
 
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "output k, in registers")]
     unsafe fn store(&mut self, mut on: On<V>, sums: V::Pair, (a, b): Self::Place) {
         let part = V::Pair::COLS * V::LANES;
         let gradient = self.gradient.as_mut_ptr();
