@@ -1,17 +1,19 @@
-//! A layer of a few columns after one in blocks, in a batch of a single shard: its sums are cut at the blocks, so that a thread
-//! forms its part of them from its own columns, right after it has computed those.
+//! The product of a layer of a few columns after a layer in blocks, where the batch is a single shard: each of its sums is cut into one
+//! part for each block of the layer before. A thread forms the parts that belong to its own columns right after it has computed these,
+//! while they are in its cache; the parts are added up afterwards.
 //!
-//! Otherwise each thread would need rows of all columns, half of which another core has in its cache. Where a sum is cut follows
-//! from the blocks alone, and not from how many threads there are.
+//! Uncut, the product would wait for all threads, and read columns that lie in other cores' caches. A sum is cut at every block, however
+//! the blocks are dealt out to threads, so that its bits don't depend on how many threads there are.
 
 use super::program::{BufferSizes, Instr, Kernel, Operand, Place, Program};
 use super::wide::MIN_ROWS;
 
-/// Columns of a block that there are at least for each column of the layer: its partial sums are then fewer numbers by as much than
-/// what they are sums of. (Chosen.)
+/// How many columns a block must have, at least, for each column of the layer. What one thread leaves for another to add up is then less
+/// than what it was formed from, by this factor. (Chosen.)
 const COLUMNS_FOR_ONE: usize = 4;
 
-/// Cuts such products in every stage whose shards have so many rows as `rows` tells, where it is one shard.
+/// Cuts the products of every stage that is one shard of enough rows. `rows` gives the rows of a stage that is one shard, and nothing for
+/// any other. The sums' parts get slots of their own.
 pub(super) fn cut_products(
     program: &mut Program,
     slots: &mut BufferSizes,
@@ -27,7 +29,7 @@ pub(super) fn cut_products(
     }
 }
 
-/// x, w, (b) → f(x · w + b), or the same as two instructions
+/// The instruction as it is; or, where it is f(x · w + b) of the right shapes, two: the partial products, and f of their sum and b.
 fn cut(mut instr: Instr, slots: &mut BufferSizes, block: usize) -> Vec<Instr> {
     let Kernel::Affine { f, bias } = instr.kernel else { return vec![instr] };
     let (x, out) = (instr.ins[0], instr.outs[0]);
