@@ -1,20 +1,20 @@
 //! Bands: instructions of a shard that follow each other and can be cut along the same columns, so that a thread runs all of
-//! them on its own columns with nobody to wait for in between.
+//! them on its own columns without waiting for another thread in between. A band costs one fork and one join, however long it is.
 
 use std::ops::Range;
 
 use super::program::{Instr, Kernel, Operand};
 
-/// Instructions that run in one go.
+/// Instructions that run between one fork and its join.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Band {
     /// Which of the shard's instructions.
     pub(super) instrs: Range<usize>,
-    /// The columns that all are cut along; none where a single instruction is cut in another way, or not at all.
+    /// How many columns all of them are cut along. `None` is a band of a single instruction that is cut in another way, or not at all.
     pub(super) cols: Option<usize>,
 }
 
-/// The bands of a shard's instructions, as long as possible.
+/// The bands of a shard's instructions, in their order, each as long as possible.
 pub(super) fn bands(instrs: &[Instr]) -> Vec<Band> {
     let mut bands: Vec<Band> = Vec::new();
     for (number, instr) in instrs.iter().enumerate() {
@@ -33,12 +33,13 @@ pub(super) fn bands(instrs: &[Instr]) -> Vec<Band> {
     bands
 }
 
-/// Whether what an instruction writes is cut by its rows, which are columns of what it reads.
+/// Whether a band cuts the instruction's output between rows. A plain xᵀ · δ has a row for each column of x: where x is what the
+/// threads have columns of, each of them writes the rows that belong to its own.
 pub(super) fn is_cut_by_rows(instr: &Instr) -> bool {
     matches!(instr.kernel, Kernel::AccumulateWeights | Kernel::Descend) && !instr.outs[0].blocked
 }
 
-/// How many columns the instruction can be cut along, in whole blocks.
+/// How many columns the instruction can be cut along, between blocks; `None` where it can't be.
 fn columns(instr: &Instr) -> Option<usize> {
     let (ins, outs) = (&instr.ins, &instr.outs);
     let in_blocks = |x: &Operand| x.blocked.then_some(x.cols);
@@ -54,14 +55,14 @@ fn columns(instr: &Instr) -> Option<usize> {
     }
 }
 
-/// Which part of a matrix belongs to some columns of a band.
+/// What a thread that has some of a band's columns reads or writes of a matrix: the same columns of it, or the rows of these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Columns,
     Rows,
 }
 
-/// Which part of its input number `i` the instruction reads, if it does not read all of it.
+/// Which part of its input number `i` a thread's share of the instruction reads; `None` where it reads the whole of it.
 fn reads(instr: &Instr, i: usize) -> Option<Part> {
     match (&instr.kernel, i) {
         (Kernel::Backpropagate { .. } | Kernel::PartialProducts, 1) => Some(Part::Rows),
@@ -75,7 +76,8 @@ fn reads(instr: &Instr, i: usize) -> Option<Part> {
     }
 }
 
-/// Which part of a matrix the instruction writes, if it writes one as a matrix.
+/// Which part of its output a thread's share of the instruction writes; `None` where that is not a part of a matrix that another
+/// instruction of the band could read.
 fn writes(instr: &Instr) -> Option<Part> {
     match instr.kernel {
         Kernel::PartialProducts | Kernel::AccumulateRows | Kernel::Update { .. } => None,
@@ -84,8 +86,9 @@ fn writes(instr: &Instr) -> Option<Part> {
     }
 }
 
-/// Whether a thread may run `after` on its columns while another one still runs `before` on its own: what either reads of the
-/// other's must be its own part.
+/// Whether a thread may run its share of `after` while another thread still runs its share of `before`, that is, whether none reads what
+/// the other writes. What one of the instructions writes, the other may read, but only the part that the same thread writes. This goes
+/// either way round, since weights that `before` reads may be changed by `after`. And they must not write the same place.
 fn can_follow(before: &Instr, after: &Instr) -> bool {
     let is_out = |instr: &Instr, x: &Operand| instr.outs.iter().any(|out| out.place == x.place);
     let only_own = |reader: &Instr, writer: &Instr| {

@@ -1,7 +1,8 @@
-//! Running a [band](super::bands): each thread its own columns, one instruction after the other.
+//! Running a [band](super::bands): each thread runs all of its instructions, one after the other, on its own columns.
 //!
-//! Everything that the band writes is taken out of its place and cut. Whoever reads some of it within the band is given the piece
-//! of its own thread; everything else is read where it is.
+//! Everything that the band writes is taken out of the store before, and cut into a piece for each thread, so that the compiler sees that
+//! no two threads write the same memory. An instruction that reads what another one of the band writes gets its own thread's piece of it
+//! (which [`bands`](super::bands) has made sure is all that it needs); everything else is read in the store.
 
 use smallvec::SmallVec;
 
@@ -18,20 +19,20 @@ use crate::backend::reference::fits;
 use crate::matrix::{InputRef, MatMut, MatRef, blocked_len};
 use crate::ops::{Activation, Sum};
 
-/// Outputs of a band for which no memory has to be allocated: one for each kernel of the way back through a layer, and what an
+/// Outputs that a band can have without memory having to be allocated: those of the kernels of the way back through a layer, and what an
 /// optimizer writes beside the weights.
 const FEW_WRITTEN: usize = 8;
 
 /// Parts that a band can be cut into without allocating memory.
 const FEW_PARTS: usize = 16;
 
-/// A piece of an output.
+/// What one thread writes of an output.
 enum Piece<'a, T> {
     /// Columns of a matrix in blocks.
     Columns(MatMut<'a, T>),
     /// Rows of a plain matrix that belong to these columns.
     Rows(MatMut<'a, T>),
-    /// The numbers that belong to these columns, so many for each block.
+    /// The numbers that belong to these columns: as many as the second field says for each block of columns.
     Numbers(&'a mut [T], usize),
 }
 
@@ -48,7 +49,7 @@ impl<'a, T: Scalar> Piece<'a, T> {
         }
     }
 
-    /// The first columns, `blocks` blocks of `block` columns each, and the rest, of which there is some.
+    /// The piece of the first `blocks` blocks, of `block` columns each, and that of the others, of which there must be one at least.
     fn split(self, blocks: usize, block: usize) -> (Self, Self) {
         match self {
             Self::Columns(matrix) => match matrix.split_at_column(blocks * block) {
@@ -88,14 +89,15 @@ impl<'a, T: Scalar> Piece<'a, T> {
     }
 }
 
-/// Columns `first .. first + cols`, with pieces of all outputs of a band in their order.
+/// A thread's part of a band: columns `first .. first + cols`, and its pieces of all outputs, in the order of the instructions.
 struct Part<'a, T> {
     first: usize,
     cols: usize,
     pieces: SmallVec<[(Place, Piece<'a, T>); FEW_WRITTEN]>,
 }
 
-/// What an instruction of a band reads: what is written in the band beside its own outputs, and everything else.
+/// Where an instruction of a band finds what it reads: in the thread's pieces of the other instructions' outputs (`written`: those of
+/// the ones before it, and of the ones after it), or else in the store.
 struct Sources<'a, 'p, T> {
     store: &'a ShardStore<'a, 'a, T>,
     first: usize,
@@ -104,6 +106,7 @@ struct Sources<'a, 'p, T> {
 }
 
 impl<T: Scalar> Sources<'_, '_, T> {
+    /// The thread's piece, if the band writes this value.
     fn own(&self, operand: &Operand) -> Option<MatRef<'_, T>> {
         let mut written = self.written.iter().flat_map(|pieces| pieces.iter());
         written.find(|(place, _)| *place == operand.place).map(|(_, piece)| piece.as_ref())
@@ -121,7 +124,7 @@ impl<T: Scalar> Sources<'_, '_, T> {
 }
 
 impl<T: Scalar> Pool<T> {
-    /// Runs the instructions of a band that is cut along `cols` columns. `variables` are those that it writes.
+    /// Runs the instructions of a band that is cut along `cols` columns. `variables` are those that it writes, taken out of the store.
     pub(super) fn run_columns(
         &self,
         instrs: &[Instr],
@@ -176,7 +179,7 @@ impl<T: Scalar> Pool<T> {
     }
 }
 
-/// Runs an instruction on some columns.
+/// Runs a thread's share of an instruction.
 fn run<T: Scalar>(
     instr: &Instr,
     from: &Sources<'_, '_, T>,

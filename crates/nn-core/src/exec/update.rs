@@ -1,8 +1,9 @@
-//! A batch of a single shard: its gradient goes into the variables at once, and no buffer of the size of all weights is left.
+//! Where a batch is a single shard, its gradient is complete as soon as it is formed, and is applied at once: no buffer for the
+//! gradient of all weights is written and read again.
 //!
 //! Plain gradient descent adds the product that would form the gradient to the weights themselves. Any other rule is a pass
-//! over weights and what it remembers of them; it is part of the product, block of columns by block of columns, so that the
-//! gradient need not leave the cache, or not even the registers, in which it is formed.
+//! over the weights and what it remembers of each; this pass becomes part of the product, one block of columns after the other, so that
+//! the gradient need not leave the cache, or even the registers, in which it is formed.
 
 use smallvec::SmallVec;
 
@@ -15,8 +16,9 @@ use crate::backend::reference::fits;
 use crate::matrix::{MatRef, blocked_len};
 use crate::ops::{Binary, Pass, Source, Step, Update};
 
-/// Lets every sum of the stages that `is_single` names which only serves to update variables go into them at once. The
-/// products are moved to the end of their stage's shards, when nothing reads the old values any more.
+/// Makes one instruction of each product that forms a gradient and the pass that applies it, where the stage is a single shard (as
+/// `is_single` says) and nothing else needs the gradient. It stands at the end of the shard's instructions, where nothing reads the
+/// variables' old values any more.
 pub(super) fn update_in_place(program: &mut Program, is_single: impl Fn(usize) -> bool) {
     for sum in 0..program.sums.len() {
         let stage = program.sums[sum].stage;
@@ -42,6 +44,7 @@ struct Found {
     update: Instr,
 }
 
+/// The product that forms `sum` in the shards of `stage`, and the only pass that reads it, if they can be one instruction.
 fn find(program: &Program, sum: usize, stage: usize) -> Option<Found> {
     let (into, place) = (Place::Once(program.sums[sum].into), Place::Sum(sum));
     let shards = &program.stages[stage].per_shard;
@@ -71,8 +74,8 @@ fn find(program: &Program, sum: usize, stage: usize) -> Option<Found> {
     if !update.outs.iter().all(is_like_sum) {
         return None;
     }
-    // Whoever else reads the variables (fetches do so before everything) does so in an earlier instruction of these shards,
-    // or before them.
+    // The variables change earlier than they would have. So whatever else reads them must run before: in these shards, at whose end the
+    // update stands, or before them. (Fetched variables are read before everything.)
     let runs_later = |reads: &dyn Fn(&Instr) -> bool| {
         program.stages.iter().enumerate().skip(stage + 1).any(|(s, later)| {
             let before = later.before.iter().enumerate();
@@ -85,7 +88,8 @@ fn find(program: &Program, sum: usize, stage: usize) -> Option<Found> {
     let is_needed = |out: &Operand| {
         runs_later(&reads(out.place)) || program.commits.iter().any(|(_, from)| from.place == out.place)
     };
-    // What the pass reads beside the gradient has to be there before the shards, as it is when the pass would have run.
+    // The pass runs earlier, too. So what it reads beside the gradient must have the value before the shards run that it has
+    // where the pass stands: nothing in between may write it.
     let changes = |x: &Operand| {
         program.stages[stage + 1..=pass_stage].iter().any(|s| s.before.iter().any(writes(x.place)))
             || program.sums.iter().any(|sum| sum.stage >= stage && Place::Once(sum.into) == x.place)
@@ -97,7 +101,7 @@ fn find(program: &Program, sum: usize, stage: usize) -> Option<Found> {
     Some(Found { product: number, pass: (pass_stage, pass_number), update })
 }
 
-/// x, δ, rate → the weights of a pass that is nothing but w ← w − rate · sum
+/// w −= rate · xᵀ · δ as one instruction, if the pass is w ← w − rate · sum and nothing more.
 fn descent(product: &Instr, pass: &Instr, sum: Place) -> Option<Instr> {
     let (Kernel::Elementwise(steps), [weights], [gradient, rate]) =
         (&pass.kernel, pass.outs.as_slice(), pass.ins.as_slice())
@@ -121,10 +125,11 @@ fn descent(product: &Instr, pass: &Instr, sum: Place) -> Option<Instr> {
     })
 }
 
-/// How many operands of an update are the product's; the pass's follow.
+/// How many inputs of an [`Update`](Kernel::Update) are the product's, x and δ; those of the pass follow, without the gradient.
 const PRODUCT: usize = 2;
 
-/// x, δ, … → the variables of a pass whose arrays are in blocks of columns
+/// The product and the pass as one [`Update`](Kernel::Update), if all arrays of the pass are in blocks of columns, so that a block of the
+/// gradient meets whole pieces of the others.
 fn pass_in_blocks(product: &Instr, instr: &Instr, sum: Place) -> Option<Instr> {
     let Kernel::Elementwise(pass) = &instr.kernel else { return None };
     let is_sum = |x: &Operand| x.place == sum;
@@ -142,8 +147,8 @@ fn pass_in_blocks(product: &Instr, instr: &Instr, sum: Place) -> Option<Instr> {
     })
 }
 
-/// variables ← the pass of xᵀ · δ, block of columns by block of columns, for the columns of `delta`, which begin at number
-/// `first`; `outputs` are the elements of the variables that belong to them.
+/// Runs an [`Update`](Kernel::Update) on some blocks of columns: forms xᵀ · δ and applies the pass, one block after the other. `delta` has
+/// these columns, the first of which is number `first` of all; `outputs` are the elements of the variables that belong to them.
 pub(super) fn update<T: Scalar>(
     (pass, gradient): (&Pass, usize),
     instr: &Instr,
@@ -157,7 +162,7 @@ pub(super) fn update<T: Scalar>(
     let len = blocked_len(rows, cols);
     let (arrays, scalars) = instr.ins[PRODUCT..].split_at(pass.inputs() - 1);
     let scalars: SmallVec<[T; FEW_READ]> = scalars.iter().map(|s| store.floats(s)[0]).collect();
-    // The last block is the one that the products before this one have left in the cache.
+    // Backwards: the instructions before this one went forwards through δ, and the last blocks are those that are still in the cache.
     for block in cut(outputs, len).iter_mut().rev() {
         let start = first / cols * len + block.start;
         let delta = delta.columns(block.start / len * cols, cols);

@@ -1,13 +1,13 @@
-//! A single row of few classes, which in a lane of its own, as in `classes`, would take as long as a row in each: here the
-//! classes are in the lanes. What is added up is added up in the order that it has there, so that a row has the same bits
-//! either way. (Two rows take as long in both.)
+//! Softmax and cross-entropy of a single row of few classes. In `classes` each lane belongs to a row, so that one row takes as long as
+//! many; here the lanes are the row's classes. (With two rows both ways take the same time.) Sums are formed class by class, in
+//! the order of `classes`, so that a row has the same bits whether it comes alone or with others.
 
-use super::softmax::{class, largest};
+use super::softmax::{class, gradient_of, largest, loss};
 use super::vector::{Element, MAX_LANES, On, Vector};
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Labels;
 
-/// A number for each class, in one cache line or two.
+/// A number for each class, aligned so that no vector lies in two cache lines.
 #[repr(align(64))]
 struct PerClass<T>([T; MAX_LANES]);
 
@@ -58,24 +58,13 @@ pub(super) fn cross_entropy<V: Vector>(
             let (share, scale) = (on.splat(total).div(on.splat(sum)), on.splat(*scale));
             let vectors = e.0.chunks_exact(V::LANES).zip(targets.0.chunks_exact(V::LANES));
             for ((e, t), dx) in vectors.zip(dx.row(i).chunks_mut(V::LANES)) {
-                on.store_part(on.load(e).mul_add(share, on.load(t)).mul(scale), dx);
+                on.store_part(gradient_of(on.load(e), share, on.load(t), scale), dx);
             }
         }
     }
 }
 
-/// −Σⱼ tᵢⱼ ln softmax(xᵢ)ⱼ, from ln Σ eˣ
-#[inline(always)]
-fn loss<T: Element>(labels: Labels<'_, T>, i: usize, x: &[T], log_sum: T) -> T {
-    match labels {
-        Labels::Classes(c) => class(c[i], x.len()).map_or(T::nan(), |c| log_sum - x[c]),
-        Labels::Probabilities(t) => {
-            t.row(i).iter().zip(x).fold(T::zero(), |loss, (&t, &x)| loss + t * (log_sum - x))
-        }
-    }
-}
-
-/// Σₖ tᵢₖ and −tᵢ; a sum that is NaN where there is no such class.
+/// Σₖ tᵢₖ and −tᵢ. Where there is no such class the sum is NaN, which makes the row's whole gradient NaN.
 #[inline(always)]
 fn targets<T: Element>(labels: Labels<'_, T>, i: usize, k: usize) -> (T, PerClass<T>) {
     let mut targets = PerClass([T::zero(); MAX_LANES]);

@@ -1,34 +1,37 @@
-//! Rows of a few classes the other way round: a class in each vector, a row in each of its lanes. What is added up or
-//! compared is then in different vectors, a row takes no more than its share of them, and since no lane sees another, its
-//! bits don't depend on the rows beside it.
+//! Softmax and cross-entropy of rows of a few classes, transposed: a vector holds one class, and each of its lanes belongs to a row.
+//!
+//! To find a row's largest number or its sum, vectors are then compared or added lane by lane, which is one instruction for as many rows as
+//! there are lanes; and no lane is wasted where the classes don't fill a vector. As no lane sees another, a row's bits don't depend on
+//! the rows beside it.
 
+use super::softmax::gradient_of;
 use super::vector::{MAX_LANES, On, Square, Vector};
 use crate::Scalar;
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Labels;
 
-/// Most classes: so many vectors there is room for.
+/// Most classes: a [`Square`] has room for so many vectors.
 pub(super) const MAX_CLASSES: usize = MAX_LANES;
 
-/// Whether rows of so many columns are taken this way. Where they are whole vectors of two lanes there is nothing to gain.
+/// Whether rows of so many columns are taken this way. Vectors of two lanes gain nothing by it where a row is whole vectors.
 pub(super) fn are_few<V: Vector>(classes: usize) -> bool {
     (1..=MAX_CLASSES).contains(&classes) && (V::LANES > 2 || !classes.is_multiple_of(V::LANES))
 }
 
-/// The first `k` classes, for a vector each.
+/// The vectors of the first `k` classes, as slices.
 #[inline(always)]
 fn each<V: Vector>(classes: &[V::T], k: usize) -> impl Iterator<Item = &[V::T]> {
     classes.chunks_exact(V::LANES).take(k)
 }
 
-/// Likewise, to be written.
+/// The same, to be written.
 #[inline(always)]
 fn each_mut<V: Vector>(classes: &mut [V::T], k: usize) -> impl Iterator<Item = &mut [V::T]> {
     classes.chunks_exact_mut(V::LANES).take(k)
 }
 
-/// to ← the columns of x from `j` on, as many as a vector has lanes, transposed: a column of the rows from `i` on in each
-/// vector. Where x ends before, there are numbers without a meaning.
+/// to ← a square of x, transposed: as many vectors as one has lanes, of which each holds a column (`j` and those after it) and each lane
+/// belongs to a row (`i` and those after it). Lanes and vectors for which x has no row or column hold numbers that mean nothing.
 #[inline(always)]
 pub(super) fn load_columns<V: Vector>(on: On<V>, x: MatRef<'_, V::T>, i: usize, j: usize, to: &mut [V::T]) {
     assert!(x.is_plain(), "rows in blocks");
@@ -45,7 +48,7 @@ pub(super) fn load_columns<V: Vector>(on: On<V>, x: MatRef<'_, V::T>, i: usize, 
     on.transpose(&*rows, V::LANES, to, V::LANES);
 }
 
-/// All columns, of which there are few.
+/// The same for all columns of x, of which there are few.
 #[inline(always)]
 fn load<V: Vector>(on: On<V>, x: MatRef<'_, V::T>, i: usize, classes: &mut Square<V::T>) {
     for j in (0..x.cols()).step_by(V::LANES) {
@@ -53,7 +56,8 @@ fn load<V: Vector>(on: On<V>, x: MatRef<'_, V::T>, i: usize, classes: &mut Squar
     }
 }
 
-/// The rows of x from `i` on ← `classes`, as many as there are lanes or rows. `rows` is written, too.
+/// Writes `classes` back into x, from row `i` on: as many rows as there are lanes, or as x still has. `rows` is room for the transposed
+/// numbers; what was in it is lost.
 #[inline(always)]
 fn store<V: Vector>(
     on: On<V>,
@@ -69,7 +73,8 @@ fn store<V: Vector>(
     }
     let mut r = 0;
     if let Some(all) = x.contiguous() {
-        // Whole vectors, from the first on: what they have too much is written over by the next row's.
+        // Rows lie one after the other, and are written in their order as whole vectors. What a row's vectors have too much gets into the
+        // next row, which is written later. The last rows, after which there is no such room, are left for below.
         let to = &mut all[i * k..][..m * k];
         while r * k + width <= to.len() {
             for j in (0..k).step_by(V::LANES) {
@@ -86,7 +91,8 @@ fn store<V: Vector>(
     }
 }
 
-/// e ← e^(x − max), where max is the largest of each row, NaN passed over; returns max and Σ e, which is 1 at least.
+/// e ← e^(x − max), where max is the largest number of each row; NaN is passed over. Returns max and Σ e, which is 1 at least: the largest
+/// number gives e⁰.
 #[inline(always)]
 fn exponentials<V: Vector>(on: On<V>, x: &Square<V::T>, k: usize, e: &mut Square<V::T>) -> (V, V) {
     let mut max = on.splat(<V::T as num_traits::Float>::neg_infinity());
@@ -163,7 +169,7 @@ pub(super) fn cross_entropy<V: Vector>(
                     let share = total.div(sum);
                     for (e, t) in each_mut::<V>(&mut *e, k).zip(each::<V>(&*targets, k)) {
                         let target = on.zero().sub(on.load(t));
-                        on.store(on.load(e).mul_add(share, target).mul(scale), e);
+                        on.store(gradient_of(on.load(e), share, target, scale), e);
                     }
                     store(on, &e, &mut logits, dx, i);
                 }
@@ -172,7 +178,7 @@ pub(super) fn cross_entropy<V: Vector>(
     }
 }
 
-/// The classes as numbers, NaN where there is no such class.
+/// The rows' classes as numbers, a row in each lane; NaN where there is no such class.
 #[inline(always)]
 fn numbers<V: Vector>(on: On<V>, classes: &[i32], k: usize) -> V {
     let mut numbers = [V::T::default(); MAX_LANES];
@@ -183,7 +189,8 @@ fn numbers<V: Vector>(on: On<V>, classes: &[i32], k: usize) -> V {
     on.load(&numbers)
 }
 
-/// The logit of each row's class, NaN where there is none.
+/// The logit of each row's class, NaN where there is none. A lane's distance to the class at hand shrinks by 1 from vector to vector, and at
+/// the row's own class it is 0 (less than ½ is what is asked for); NaN stays NaN, and is never less.
 #[inline(always)]
 fn of_class<V: Vector>(on: On<V>, logits: &Square<V::T>, k: usize, classes: V) -> V {
     let (near, one) = (on.splat(V::T::of(0.5)), on.one());
@@ -201,11 +208,11 @@ fn subtract_class<V: Vector>(on: On<V>, e: &mut Square<V::T>, k: usize, (share, 
     let (near, one, zero) = (on.splat(V::T::of(0.5)), on.one(), on.zero());
     let minus_one = zero.sub(one);
     let mut distance = classes;
-    // 0 is added, or NaN.
+    // Adds 0 where there is a class, and NaN where there is none, which makes that row's whole gradient NaN.
     let share = share.add(classes.mul(zero));
     for e in each_mut::<V>(&mut **e, k) {
         let target = distance.abs().select_lt(near, minus_one, zero);
-        on.store(on.load(e).mul_add(share, target).mul(scale), e);
+        on.store(gradient_of(on.load(e), share, target, scale), e);
         distance = distance.sub(one);
     }
 }

@@ -5,8 +5,8 @@ use super::vector::{Element, Kernel, MAX_LANES, On, Square, Vector};
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Activation;
 
-/// Most columns of the narrow matrix: with two vectors for each, and three more, they fill the 32 registers of AVX-512 and NEON
-/// to 27; with one, the 16 of AVX2 to 14.
+/// Most columns of the narrow matrix. With two vectors for each of them, and three for what passes by, they take 27 of the 32 registers of
+/// AVX-512 and NEON; with one vector for each, and two more, 14 of AVX2's 16.
 pub(super) const MAX_NARROW: usize = 12;
 
 /// δ ← (dY · Wᵀ) ⊙ f′, with f′ told from the output. dY: \[m, k\] and W: \[n, k\] with few columns; output and δ: \[m, n\].
@@ -26,8 +26,8 @@ pub(super) struct NarrowOuter<'a, T> {
     pub(super) dw: MatMut<'a, T>,
 }
 
-/// How columns are cut into strips of at most `width`: where each begins, and its length; none lies in two blocks of either of
-/// two matrices.
+/// Cuts `n` columns into strips of at most `width`, none of which crosses the end of a block of either of two matrices, so that a strip's
+/// rows are contiguous in both. Gives where each strip begins, and how many columns it has.
 #[inline(always)]
 pub(super) fn strips(n: usize, width: usize, blocks: [usize; 2]) -> impl Iterator<Item = (usize, usize)> {
     let mut j = 0;
@@ -42,7 +42,8 @@ pub(super) fn strips(n: usize, width: usize, blocks: [usize; 2]) -> impl Iterato
     })
 }
 
-/// Calls `$body` with a number of columns, and of vectors, that the compiler knows.
+/// Evaluates `$body` with the number of columns `$k` as the constant `$name`: arrays with an element for each column can be in registers
+/// only if the compiler knows how many there are.
 macro_rules! with_columns {
     ($k:expr, $name:ident => $body:expr) => {
         match $k {
@@ -107,13 +108,14 @@ fn two_fit<V: Vector>() -> bool {
     V::MANY_REGISTERS
 }
 
-/// Rows of a tile: with two vectors of each there are eight sums, as many as two FMA units of four cycles need to be always busy.
+/// Rows of a tile. With two vectors of each, eight sums are under way, as many as it takes to keep two FMA units busy whose results take
+/// four cycles.
 const TILE_ROWS: usize = 4;
 
-/// Vectors in a row of a tile; with AVX2 one cache line.
+/// Vectors in a row of a tile: with AVX2 they are a cache line.
 const TILE_VECTORS: usize = 2;
 
-/// Tiles beside each other, for which W is transposed before the rows pass by; with AVX2 they are as wide as a block.
+/// For how many tiles beside each other W is transposed at a time, before all rows pass by. With AVX2 these are as wide as a block.
 const TILES: usize = 4;
 
 impl<T: Element> Kernel<T> for NarrowBackpropagate<'_, T> {
@@ -128,7 +130,7 @@ impl<T: Element> Kernel<T> for NarrowBackpropagate<'_, T> {
 }
 
 impl<T: Element> NarrowBackpropagate<'_, T> {
-    /// With W's columns in registers, where there are as many: two vectors of each.
+    /// With W's columns in registers, two vectors of each, where there are enough registers.
     #[cfg_attr(not(test), inline(always))]
     #[cfg_attr(test, inline)]
     fn in_registers<V: Vector<T = T>, const K: usize>(&mut self, on: On<V>) {
@@ -168,8 +170,9 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
         }
     }
 
-    /// With W's columns in memory, and several rows at once. (Registers would hold one vector of each column: then the products of an
-    /// element wait for each other, and a matrix that is in the L2 cache goes by twice, half a cache line of a row at a time.)
+    /// With W's columns in memory, and several rows at once, where registers are few. (They would hold one vector of each column. But then
+    /// only one sum is under way at a time, whose products wait for each other; and a vector is half a cache line there, so that each line
+    /// of the wide matrices would be fetched twice.)
     #[cfg_attr(not(test), inline(always))]
     #[cfg_attr(test, inline)]
     fn in_tiles<V: Vector<T = T>, const K: usize>(&mut self, on: On<V>) {
@@ -200,7 +203,8 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
     }
 }
 
-/// Rows `i .. i + R` of δ, of which W's columns are in the panel. Each element is summed up in the same order for any R.
+/// Rows `i .. i + R` of the strip of δ whose part of W is in the panel. Each element is summed up in the same order for any R, so that a row
+/// has the same bits whether it is in a tile of several rows or alone.
 #[inline(always)]
 fn backpropagate_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
     on: On<V>,
@@ -236,7 +240,7 @@ fn backpropagate_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usi
             finish_part(on, f, sums, output, delta, (i, at));
             continue;
         }
-        // Told apart once for a tile, not for each of its vectors.
+        // Which activation it is is decided once for a tile, not for each of its vectors.
         match f {
             Activation::Linear => finish_tile(on, Activation::Linear, sums, output, delta, (i, at)),
             Activation::Tanh => finish_tile(on, Activation::Tanh, sums, output, delta, (i, at)),
@@ -273,8 +277,9 @@ fn finish_tile<T: Element, V: Vector<T = T>, const R: usize>(
     }
 }
 
-/// The same for as much of the tile as there are columns: by way of memory, because what is picked with an index that the compiler
-/// does not know is in no register for a whole tile, too. Once for all activations, so that it is not most of what is compiled here.
+/// The same for a tile at the right edge that has fewer columns. Which of the sums are needed the compiler does not know, so they are picked
+/// from a copy in memory; picked from the tile's own variables, they would keep those out of registers in whole tiles, too. It is
+/// compiled once for all activations, or it would be most of the code of these kernels.
 #[cfg_attr(not(test), inline(always))]
 #[cfg_attr(test, inline(never))]
 fn finish_part<T: Element, V: Vector<T = T>, const R: usize>(
@@ -299,8 +304,10 @@ fn finish_part<T: Element, V: Vector<T = T>, const R: usize>(
     }
 }
 
-/// The columns of W in the rows from `j` on, of which there are `len` and the rest is 0. Transposed in registers: number by number, and
-/// still more by the scattered stores that compilers make of it, a batch of a few rows would take less time than this.
+/// Vectors of W's columns: each holds a column's numbers in the rows from `j` on. There are `len` of these rows; the lanes after them are 0.
+///
+/// W is transposed in registers. Number by number (all the more with the scattered stores that compilers make of that), it would take
+/// longer than the product itself where the batch has few rows.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "vector s of each column, in registers")]
 pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usize>(
@@ -317,7 +324,8 @@ pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usi
             break;
         }
         for first in (0..K).step_by(V::LANES) {
-            // The last ones together with some before them, where that makes a whole vector: parts of vectors take longer.
+            // The last columns don't fill a vector. Where there are enough before them, these are transposed again with them, because
+            // loading a part of a vector takes longer.
             let start = if K < V::LANES { first } else { first.min(K - V::LANES) };
             let parts = start..(start + V::LANES).min(K);
             if K >= V::LANES && len - s * V::LANES >= V::LANES {
@@ -326,8 +334,8 @@ pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usi
             } else {
                 for c in 0..V::LANES {
                     let row = s * V::LANES + c;
-                    // Nothing is no slice to load from: its address is no one's, and a load that leaves out all lanes there takes as
-                    // long as hundreds of others.
+                    // Beyond the last row, nothing is loaded, not even a part of no numbers: the address of an empty slice points
+                    // nowhere, and a masked load from there, though it reads nothing, takes as long as hundreds of others.
                     let row = if row < len {
                         on.load_part(&w.row(j + row)[parts.clone()], T::zero())
                     } else {
@@ -386,7 +394,8 @@ impl<T: Element> NarrowOuter<'_, T> {
                     }
                 }
             }
-            // Number by number: rows of so few columns overlap as vectors, and would wait for each other on their way to memory.
+            // Number by number: a vector is wider than a row of so few columns, so that neighbouring rows, read and written as vectors,
+            // would overlap, and each would wait until the one before is written.
             let mut transposed = [[T::zero(); 2 * MAX_LANES]; K];
             for k in 0..K {
                 for s in 0..C {

@@ -1,7 +1,7 @@
 //! X · W with a few columns, as an output layer of a few classes has.
 //!
-//! The register tile of gemm would leave lanes without work where there are fewer columns than a vector has. Here each sum is
-//! formed in the lanes of a vector, which are added up at the end.
+//! In gemm's register tile the lanes of a vector are columns of Y: with fewer columns than lanes, some would have no work. Here the lanes
+//! of a vector are parts of one sum, each with every 16th (or 8th, …) product, and are added up at the end.
 
 use super::gemm::Finish;
 use super::narrow::{MAX_NARROW, columns, with_columns};
@@ -9,10 +9,10 @@ use super::pack::Source;
 use super::vector::{Element, Kernel, MAX_LANES, On, Vector};
 use crate::matrix::{MatMut, MatRef, Scratch};
 
-/// Fewest rows for which W is copied. (With 50 rows and 512 steps that takes a seventh of the time.)
+/// Fewest rows for which it pays to bring W's columns into vectors first. (With 50 rows and 512 steps that takes a seventh of the time.)
 const MIN_NARROW_ROWS: usize = 8;
 
-/// Fewest steps of the sums, those of a block of columns of `f32`. (With so many, adding up their lanes is a third of the work.)
+/// Fewest steps of the sums: as many as a block of `f32` has columns. (With these, adding up the lanes is a third of the work already.)
 const MIN_NARROW_STEPS: usize = 64;
 
 /// Y ← finish(X · W). X: \[m, k\]; W: \[k, n\] and Y: \[m, n\] with few columns. A row's bits do not depend on the rows beside it.
@@ -25,7 +25,7 @@ pub(super) struct NarrowProduct<'a, T> {
 }
 
 impl<T: Element> NarrowProduct<'_, T> {
-    /// Whether it is for a product of such sizes.
+    /// Whether it is the kernel for a product of these sizes.
     pub(super) fn is_for(m: usize, (k, n): (usize, usize)) -> bool {
         (1..=MAX_NARROW).contains(&n) && m >= MIN_NARROW_ROWS && k >= MIN_NARROW_STEPS
     }
@@ -37,7 +37,7 @@ impl<T: Element> Kernel<T> for NarrowProduct<'_, T> {
     #[inline(always)]
     fn run<V: Vector<T = T>>(mut self, on: On<V>) {
         with_columns!(self.w.cols(), K => {
-            // As many rows at once as there are registers for, beside a vector of each and one of W.
+            // As many rows at once as there are registers for: K sums and a vector of X for each row, and one vector of W.
             const ROWS: usize = if K <= 6 { 4 } else { 2 };
             if V::MANY_REGISTERS { self.of::<V, K, ROWS>(on) } else { self.of::<V, K, 1>(on) }
         });
@@ -51,7 +51,7 @@ impl<T: Element> NarrowProduct<'_, T> {
         let Self { x, w, finish, y, scratch } = self;
         let (m, steps) = (y.rows(), w.rows());
         assert!(w.cols() == K && y.cols() == K && y.is_plain(), "affine: shapes");
-        // What goes with a vector of X, a column of W after the other.
+        // In the order in which it is read: for each vector of steps, the K columns of W one after the other.
         let mut columns_of_w = scratch.take(steps.div_ceil(V::LANES) * K * V::LANES);
         for (vectors, j) in columns_of_w.chunks_exact_mut(K * V::LANES).zip((0..).step_by(V::LANES)) {
             let columns: [[V; 1]; K] = columns(on, w, j, V::LANES.min(steps - j));
@@ -84,7 +84,8 @@ impl<T: Element> NarrowProduct<'_, T> {
 /// Room for the sums of a row: whole vectors.
 const SUMS: usize = 2 * MAX_LANES;
 
-/// lanes\[r\]\[k\] ← lanes\[r\]\[k\] + x\[r\] · w\[k\] for `count` vectors of each row, and as many times K of W.
+/// lanes\[r\]\[k\] ← lanes\[r\]\[k\] + x\[r\] ⊙ w\[k\] for `count` vectors of steps. For each of these there is a vector of every row,
+/// and there are K of W, one column's after the other's.
 ///
 /// # Safety
 /// The CPU must have the vector's instructions, and so many vectors must be readable.
@@ -154,7 +155,7 @@ fn sums_of_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
     let mut sums = [[T::zero(); SUMS]; R];
     for r in 0..R {
         for first in (0..K).step_by(V::LANES) {
-            // Beyond the last, any of them: nobody reads those sums.
+            // `sums` takes a full set of vectors. In place of those beyond the last column any will do: nobody reads their sums.
             let mut part = [lanes[r][first]; MAX_LANES];
             let own = &lanes[r][first..(first + V::LANES).min(K)];
             part[..own.len()].copy_from_slice(own);

@@ -1,8 +1,8 @@
-//! An optimizer's update as the end of a product: two sums of the gradient are complete, and what the formula makes of them is
-//! written instead of them.
+//! An optimizer's update as the end of the product that forms the gradient: as soon as two lines of sums are complete, they go through
+//! the optimizer's formula, and what is written is its results, and never the gradient.
 //!
-//! Roots and divisions take long, but they are done where no product is: while one pair of sums goes through the formula, the next is
-//! under way.
+//! This hides how long roots and divisions take. The formula of one pair of sums and the products of the next don't depend on each other,
+//! so that the processor works on both at once; in a pass of its own, the formula would have nothing to overlap with.
 
 use std::marker::PhantomData;
 
@@ -14,8 +14,9 @@ use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{MAX_PANEL, MatRef, Scratch, SparseRows};
 use crate::ops::Update;
 
-/// Carries out an update by rows of bytes if there is a kernel for it; else gives back what it needs. There is one for rules whose roots
-/// and divisions take long, if they are much used: every kernel is compiled for every vector.
+/// Carries out an update whose X is rows of bytes, if there is a kernel for it; else gives back what was taken, for the caller to do it in
+/// two steps. There are kernels for RMSprop and Adam only: their formulas take long, they are used much, and each kernel more is
+/// compiled for every type of vector.
 pub(super) fn run<'a, 'o, 's, T: Element>(
     simd: Simd,
     (x, delta): (SparseRows<'a, T>, MatRef<'a, T>),
@@ -35,8 +36,8 @@ pub(super) fn run<'a, 'o, 's, T: Element>(
     Ok(())
 }
 
-/// Whether there is a [`PairUpdate`] of so many rows: their sums are complete after one panel, a block is whole, and there is nothing
-/// else to read.
+/// Whether a [`PairUpdate`] can do this update of so many rows: they fit into one panel, after which the sums are complete; the update is of
+/// a whole block of columns; and the formula reads no arrays but the gradient and its own outputs.
 pub(super) fn updates<T>(rows: usize, update: &Update<'_, '_, T>) -> bool {
     let (k, n) = (update.rows, update.cols);
     (1..=lists::ROWS).contains(&rows) && k > 0 && n == block_columns::<T>() && update.inputs.is_empty()
@@ -90,10 +91,10 @@ impl<T: Element, F: Formula> Kernel<T> for PairUpdate<'_, '_, '_, T, F> {
 /// The outputs of a formula, updated by sums that one panel completes.
 struct Updated<'a, V: Vector, F> {
     scalars: [V; MAX_SCALARS],
-    /// Where each output begins, of which a line follows the other.
+    /// Where each output begins. Its lines lie one after the other, each as long as a block is wide.
     outputs: [*mut V::T; MAX_OUTPUTS],
     lines: usize,
-    /// Two complete sums.
+    /// Two parts of lines of the gradient on their way from the sums to the formula.
     gradient: [V::T; 2 * MAX_BLOCK],
     of: PhantomData<(&'a mut [V::T], F)>,
 }
@@ -113,9 +114,9 @@ impl<'a, V: Vector, F: Formula> Updated<'a, V, F> {
     }
 }
 
-// SAFETY: each output was found to be long enough for them.
+// SAFETY: `new` has checked that each output has room for so many lines.
 unsafe impl<V: Vector, F: Formula> Target<V> for Updated<'_, V, F> {
-    /// Where in each output the two lines go on.
+    /// Where the two lines are, from the wanted column on: how many elements after the beginning of each output.
     type Place = (usize, Option<usize>);
 
     fn lines(&self) -> usize {
@@ -128,20 +129,21 @@ unsafe impl<V: Vector, F: Formula> Target<V> for Updated<'_, V, F> {
         (at(a), b.map(at))
     }
 
-    /// Nothing was summed before.
+    /// Zeros: one panel holds all rows, so that nothing was summed before it.
     #[inline(always)]
     unsafe fn load(&self, on: On<V>, _: Self::Place) -> V::Pair {
         V::Pair::filled(on.zero())
     }
 
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "output k, in registers")]
     unsafe fn store(&mut self, mut on: On<V>, sums: V::Pair, (a, b): Self::Place) {
         let part = V::Pair::COLS * V::LANES;
         let gradient = self.gradient.as_mut_ptr();
         // SAFETY: the buffer holds two parts of lines, and the caller promises that the lines of the outputs are there.
         unsafe {
-            // The sums leave their registers by numbers that the compiler knows; the loops below, which it need not unroll, read them
-            // from the cache.
+            // The sums are in registers, which can only be picked by an index that is known when this is compiled, as it is in this
+            // loop. The loops below would have to be unrolled for that, formula and all; so they read the sums from memory.
             for s in 0..V::Pair::COLS {
                 sums[0][s].store(gradient.add(s * V::LANES));
                 sums[1][s].store(gradient.add(part + s * V::LANES));

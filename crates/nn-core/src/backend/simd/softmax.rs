@@ -84,13 +84,23 @@ impl<T: Element> Kernel<T> for CrossEntropy<'_, T> {
     }
 }
 
-/// −Σⱼ tᵢⱼ ln softmax(xᵢ)ⱼ, from ln Σ eˣ
+/// −Σⱼ tᵢⱼ ln softmax(xᵢ)ⱼ, from ln Σ eˣ. The sum begins at 0 and goes on class by class, as it does where the classes of several
+/// rows are in vectors (`classes`): so a row alone has the same bits.
 #[inline(always)]
-fn loss<T: Element>(labels: Labels<'_, T>, i: usize, x: &[T], log_sum: T) -> T {
+pub(super) fn loss<T: Element>(labels: Labels<'_, T>, i: usize, x: &[T], log_sum: T) -> T {
     match labels {
         Labels::Classes(c) => class(c[i], x.len()).map_or(T::nan(), |c| log_sum - x[c]),
-        Labels::Probabilities(t) => t.row(i).iter().zip(x).map(|(&t, &x)| t * (log_sum - x)).sum(),
+        Labels::Probabilities(t) => {
+            t.row(i).iter().zip(x).fold(T::zero(), |loss, (&t, &x)| loss + t * (log_sum - x))
+        }
     }
+}
+
+/// (e · share − t) · scale: the gradient of some logits, from e = e^(x − max), share = Σₖ tᵢₖ / Σ e, and −t. It is written once, so that
+/// the rows of few classes are rounded alike whether they go alone (`alone`) or in lanes (`classes`).
+#[inline(always)]
+pub(super) fn gradient_of<V: Vector>(e: V, share: V, minus_t: V, scale: V) -> V {
+    e.mul_add(share, minus_t).mul(scale)
 }
 
 /// p ← p Σₖ tᵢₖ − tᵢ
