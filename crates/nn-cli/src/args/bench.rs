@@ -115,7 +115,7 @@ pub(crate) struct SubjectArgs {
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub(crate) rows: Option<NonZeroUsize>,
 
-    /// How often each is measured, in turns, after one round that is not counted
+    /// How often each is measured, in turns, after two rounds that are not counted
     #[arg(long, value_name = "N", default_value = "5", help_heading = "Measurement")]
     pub(crate) repeat: NonZeroUsize,
     /// Write all figures, the peak and the environment to FILE
