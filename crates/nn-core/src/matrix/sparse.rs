@@ -319,10 +319,10 @@ impl PairLists {
         self.starts.push(self.stream.len());
     }
 
-    /// The stream, with room for what one more pair may take, and the heads.
+    /// How lines are paired, and what to append to for each of the pairs of a panel: the stream and the heads.
     #[inline(always)]
-    pub(crate) fn writer(&mut self) -> (&mut Vec<u8>, &mut Vec<Head>) {
-        (&mut self.stream, &mut self.heads)
+    pub(crate) fn writer(&mut self) -> (Pairing<'_>, &mut Vec<u8>, &mut Vec<Head>) {
+        (Pairing { lines: self.lines, order: &self.order }, &mut self.stream, &mut self.heads)
     }
 
     /// The lists as they are, in no more memory than they take.
@@ -360,11 +360,10 @@ impl PairLists {
         self.panels.clone()
     }
 
-    /// The lines of pair `q`; the second is missing in the last pair of an odd number of lines.
+    /// As [`Pairing::pair`].
     #[inline(always)]
     pub(crate) fn pair(&self, q: usize) -> (usize, Option<usize>) {
-        let line = |at: usize| if self.order.is_empty() { at } else { self.order[at] as usize };
-        (line(2 * q), (2 * q + 1 < self.lines).then(|| line(2 * q + 1)))
+        Pairing { lines: self.lines, order: &self.order }.pair(q)
     }
 
     /// The heads of panel `p`, one for each pair, and the stream of its lists.
@@ -372,6 +371,23 @@ impl PairLists {
     pub(crate) fn of_panel(&self, p: usize) -> (&[Head], &[u8]) {
         let (p, pairs) = (p - self.panels.start, self.pairs.len());
         (&self.heads[p * pairs..][..pairs], &self.stream[self.starts[p]..])
+    }
+}
+
+/// Which lines are paired.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pairing<'a> {
+    lines: usize,
+    /// As in [`PairLists`].
+    order: &'a [u16],
+}
+
+impl Pairing<'_> {
+    /// The lines of pair `q`; the second is missing in the last pair of an odd number of lines.
+    #[inline(always)]
+    pub(crate) fn pair(self, q: usize) -> (usize, Option<usize>) {
+        let line = |at: usize| if self.order.is_empty() { at } else { self.order[at] as usize };
+        (line(2 * q), (2 * q + 1 < self.lines).then(|| line(2 * q + 1)))
     }
 }
 

@@ -112,12 +112,13 @@ impl Prepared {
         }
         for first in panels.map(|p| p * COLUMNS) {
             self.by_row.begin_panel();
-            for q in self.by_row.pairs() {
-                let (a, b) = self.by_row.pair(q);
-                let part = |row: usize| &x.padded_row(row)[first..][..MAX_PANEL];
-                let len = COLUMNS.min(columns - first);
-                write(part(a), b.map_or(&[0; MAX_PANEL], part), len, &mut self.by_row);
-            }
+            let part = |row: usize| &x.padded_row(row)[first..][..MAX_PANEL];
+            let (pairing, stream, heads) = self.by_row.writer();
+            let lines = (0..rows.div_ceil(2)).map(|q| {
+                let (a, b) = pairing.pair(q);
+                (part(a), b.map_or(&[0; MAX_PANEL][..], part))
+            });
+            write(lines, COLUMNS.min(columns - first), stream, heads);
         }
     }
 
@@ -134,11 +135,10 @@ impl Prepared {
             let len = ROWS.min(rows - first);
             transpose(x, first, len, tiles.clone(), &mut self.transposed);
             self.by_column.begin_panel();
-            for q in pairs.clone() {
-                let both = &self.transposed[(2 * q - tiles.start * TILE) * LINE..][..2 * LINE];
-                let (a, b) = both.split_at(LINE);
-                write(a, b, len, &mut self.by_column);
-            }
+            let (_, stream, heads) = self.by_column.writer();
+            let lines =
+                self.transposed.chunks_exact(2 * LINE).take(pairs.len()).map(|both| both.split_at(LINE));
+            write(lines, len, stream, heads);
         }
     }
 
@@ -210,18 +210,21 @@ fn mask(bytes: &[u8]) -> u64 {
     }
 }
 
-/// Appends the lists of two lines in one panel, of which the first `len` bytes of `MAX_PANEL` count.
+/// Appends the lists of pairs of lines in one panel, of which the first `len` bytes of `MAX_PANEL` count.
 #[inline(always)]
-pub(super) fn write(a: &[u8], b: &[u8], len: usize, lists: &mut PairLists) {
+pub(super) fn write<'a>(
+    pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+    len: usize,
+    stream: &mut Vec<u8>,
+    heads: &mut Vec<Head>,
+) {
     #[cfg(target_arch = "x86_64")]
     if x86::has_compress() {
-        assert!(a.len() >= MAX_PANEL && b.len() >= MAX_PANEL, "lines of a panel");
-        let (stream, heads) = lists.writer();
-        // SAFETY: the features were just found; the lines are as long as they must be.
-        unsafe { x86::write(a, b, counted(len), stream, heads) };
+        // SAFETY: the features were just found.
+        unsafe { x86::write(pairs, counted(len), stream, heads) };
         return;
     }
-    write_portable(a, b, len, lists);
+    pairs.for_each(|(a, b)| write_portable(a, b, len, stream, heads));
 }
 
 /// Bytes that [`list`] reads, and numbers that it writes, beyond those that count: a vector of the widest kind.
@@ -276,11 +279,10 @@ fn counted(len: usize) -> [u64; 2] {
     [counted as u64, (counted >> 64) as u64]
 }
 
-/// [`write`] bit by bit, on any CPU.
+/// [`write`] for one pair bit by bit, on any CPU.
 #[inline(always)]
-pub(super) fn write_portable(a: &[u8], b: &[u8], len: usize, lists: &mut PairLists) {
+pub(super) fn write_portable(a: &[u8], b: &[u8], len: usize, stream: &mut Vec<u8>, heads: &mut Vec<Head>) {
     let counted = counted(len);
-    let (stream, heads) = lists.writer();
     let masks = |x: &[u8]| [mask(x) & counted[0], mask(&x[64..]) & counted[1]];
     let (ma, mb) = (masks(a), masks(b));
     let picked = |f: fn(u64, u64) -> u64| Places([f(ma[0], mb[0]), f(ma[1], mb[1])]);

@@ -67,25 +67,62 @@ unsafe fn put(to: *mut u8, masks: [u64; 2], v: [__m512i; 2]) -> *mut u8 {
     }
 }
 
-/// [`write`] where no more than 64 places count, as in a small batch by columns.
+/// Appends the lists of pairs of lines, of which the places in `counted` count.
 ///
 /// # Safety
-/// As that of [`write`], and the room must have been reserved.
+/// The CPU must have the features.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+pub(super) unsafe fn write<'a>(
+    pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+    counted: [u64; 2],
+    stream: &mut Vec<u8>,
+    heads: &mut Vec<Head>,
+) {
+    // What they take at most, and what the last vectors write beyond.
+    let places = counted.map(u64::count_ones).iter().sum::<u32>() as usize;
+    let room = pairs.len() * 3 * places;
+    stream.reserve(room + 2 * 64);
+    let (begun, mut left) = (stream.len(), pairs.len());
+    // SAFETY: that is where the spare room begins.
+    let mut to = unsafe { stream.as_mut_ptr().add(begun) };
+    for (a, b) in pairs {
+        assert!(
+            a.len() >= MAX_PANEL && b.len() >= MAX_PANEL && left > 0,
+            "lines of a panel, as many as announced"
+        );
+        left -= 1;
+        // SAFETY: the lines have just been measured. For each pair that was announced there is room for 3 bytes of each place, and so
+        // much is written at most, but for a vector or two beyond, for which there is room as well.
+        let head = unsafe {
+            if counted[1] == 0 {
+                write_half(a, b, counted[0], &mut to)
+            } else {
+                write_whole(a, b, counted, &mut to)
+            }
+        };
+        heads.push(head);
+    }
+    // SAFETY: all up to there was written.
+    unsafe { stream.set_len(to.offset_from_unsigned(stream.as_ptr())) };
+}
+
+/// The lists of two lines, from `to` on, which moves to their end; no more than 64 places count, as in a small batch by columns.
+///
+/// # Safety
+/// The CPU must have the features, the lines 64 bytes; and at `to` there must be room for 3 bytes of each place and a vector.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-unsafe fn write_half(a: &[u8], b: &[u8], counted: u64, stream: &mut Vec<u8>, heads: &mut Vec<Head>) {
-    // SAFETY: see `write`.
+unsafe fn write_half(a: &[u8], b: &[u8], counted: u64, to: &mut *mut u8) -> Head {
+    // SAFETY: as the caller promises.
     unsafe {
         let (va, vb) = (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()));
         let (ma, mb) = (_mm512_test_epi8_mask(va, va) & counted, _mm512_test_epi8_mask(vb, vb) & counted);
         if ma | mb == 0 {
-            return heads.push(Head::default());
+            return Head::default();
         }
         let places = _mm512_loadu_si512(PLACES.as_ptr().cast());
         let (both, first, second) = (ma & mb, ma & !mb, mb & !ma);
         let len = |m: u64| m.count_ones() as usize;
-        let begin = stream.as_mut_ptr().add(stream.len());
-        let mut to = begin;
         for (mask, v) in [
             (both, places),
             (both, va),
@@ -96,32 +133,20 @@ unsafe fn write_half(a: &[u8], b: &[u8], counted: u64, stream: &mut Vec<u8>, hea
             (second, vb),
         ] {
             _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(mask, v));
-            to = to.add(len(mask));
+            *to = to.add(len(mask));
         }
-        heads.push(Head { both: len(both) as u8, first: len(first) as u8, second: len(second) as u8 });
-        stream.set_len(stream.len() + to.offset_from_unsigned(begin));
+        Head { both: len(both) as u8, first: len(first) as u8, second: len(second) as u8 }
     }
 }
 
+/// The same of all places of a panel.
+///
 /// # Safety
-/// The CPU must have the features, and the lines `MAX_PANEL` bytes.
+/// As that of [`write_half`]; the lines must have `MAX_PANEL` bytes, and there must be room for two vectors.
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-pub(super) unsafe fn write(
-    a: &[u8],
-    b: &[u8],
-    counted: [u64; 2],
-    stream: &mut Vec<u8>,
-    heads: &mut Vec<Head>,
-) {
-    // What a pair takes at most, and what the last vectors write beyond.
-    stream.reserve(3 * MAX_PANEL + 2 * 64);
-    if counted[1] == 0 {
-        // SAFETY: as below, of one vector.
-        unsafe { write_half(a, b, counted[0], stream, heads) };
-        return;
-    }
-    // SAFETY: loads within the lines; of the room that was just reserved no more is written than 3 bytes for each place and
-    // a vector, and its length is set to what was.
+unsafe fn write_whole(a: &[u8], b: &[u8], counted: [u64; 2], to: &mut *mut u8) -> Head {
+    // SAFETY: as the caller promises.
     unsafe {
         let load =
             |x: &[u8]| [_mm512_loadu_si512(x.as_ptr().cast()), _mm512_loadu_si512(x.as_ptr().add(64).cast())];
@@ -135,22 +160,19 @@ pub(super) unsafe fn write(
         let second = [mb[0] & !ma[0], mb[1] & !ma[1]];
         let len = |m: [u64; 2]| (m[0].count_ones() + m[1].count_ones()) as u8;
         let head = Head { both: len(both), first: len(first), second: len(second) };
-        let begin = stream.as_mut_ptr().add(stream.len());
-        let mut to = begin;
         if head.both > 0 {
-            to = put(to, both, places);
-            to = put(to, both, va);
-            to = put(to, both, vb);
+            *to = put(*to, both, places);
+            *to = put(*to, both, va);
+            *to = put(*to, both, vb);
         }
         if head.first > 0 {
-            to = put(to, first, places);
-            to = put(to, first, va);
+            *to = put(*to, first, places);
+            *to = put(*to, first, va);
         }
         if head.second > 0 {
-            to = put(to, second, places);
-            to = put(to, second, vb);
+            *to = put(*to, second, places);
+            *to = put(*to, second, vb);
         }
-        stream.set_len(stream.len() + to.offset_from_unsigned(begin));
-        heads.push(head);
+        head
     }
 }

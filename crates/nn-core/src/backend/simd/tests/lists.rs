@@ -112,8 +112,10 @@ fn a_pair_is_written_alike_with_the_instruction_that_compresses_and_without() {
                 lists
             };
             let (mut fast, mut portable) = (begun(), begun());
-            write(a, b, len, &mut fast);
-            write_portable(a, b, len, &mut portable);
+            let (_, stream, heads) = fast.writer();
+            write([(a, b)].into_iter(), len, stream, heads);
+            let (_, stream, heads) = portable.writer();
+            write_portable(a, b, len, stream, heads);
             let (lens, entries) = expected(&a[..len], &b[..len]);
             for lists in [fast, portable] {
                 let (heads, stream) = lists.of_panel(0);
