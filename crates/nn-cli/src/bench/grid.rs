@@ -16,7 +16,7 @@ use serde_json::json;
 use super::series::duration;
 use super::setup::{Form, SEED};
 use super::timing::{Seconds, timed};
-use super::versus::{Origin, Rival, Versus, marked, mixed, numbers};
+use super::versus::{LINGERING, Origin, Rival, Versus, marked, mixed, numbers};
 use crate::args::{GridArgs, GridInput};
 use crate::data::load;
 use crate::failure::Failure;
@@ -156,9 +156,6 @@ fn with_images(
         }
     }
 }
-
-/// More than the time that a library's threads wait awake for the next call: OpenBLAS's for 2²⁶ cycles, some 20 ms.
-const LINGERING: Duration = Duration::from_millis(60);
 
 /// Steps with one backend on images in one form, which they go through batch by batch, again and again.
 struct Stepper<'a> {

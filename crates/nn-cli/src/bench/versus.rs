@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nn_core::backend::blas::Threading;
 use nn_core::backend::{Backend, BackendKind, Choice};
@@ -13,6 +14,10 @@ use crate::args::{DType, VersusArgs};
 use crate::environment::{Engine, Machine};
 use crate::failure::Failure;
 use crate::screen::Screen;
+
+/// More than the time that a library's threads wait awake for the next call: OpenBLAS's for 2²⁶ cycles, some 20 ms. Whoever comes
+/// next has all processors only after that.
+pub(super) const LINGERING: Duration = Duration::from_millis(60);
 
 /// A backend, and how it is spread over the threads.
 #[derive(Debug, Clone)]
