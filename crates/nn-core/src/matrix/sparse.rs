@@ -10,11 +10,11 @@ use crate::{Error, Result, Scalar};
 /// Rows whose lists are made together, when a whole data set passes by: as many as a shard has in the backend that uses them.
 pub(crate) const GROUP_ROWS: usize = 252;
 
-/// Most elements of a panel, which lists count in bytes.
-pub(crate) const MAX_PANEL: usize = 128;
+/// Most places that the lists of a panel can name and count in bytes.
+pub(crate) const MAX_PANEL: usize = u8::MAX as usize;
 
-/// Bytes that may be read past the end of a row: two vectors of the widest kind from anywhere in it.
-const MARGIN: usize = MAX_PANEL;
+/// Bytes that may be read past the end of a row: a vector of the widest kind from anywhere in it.
+const MARGIN: usize = 64;
 
 /// Rows of bytes, each standing for `byte / divisor`, whose zeros take no time in products. Kept once per data set; what
 /// a backend makes of them on the way, it keeps here for the next pass over the same rows.
@@ -158,7 +158,7 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
         &self.row_and_beyond(i)[..self.columns.1]
     }
 
-    /// The same, and after them bytes that may be read along, as many as a panel may have.
+    /// The same, and after them bytes that may be read along, as many as the widest vector has.
     #[inline(always)]
     pub(crate) fn row_and_beyond(&self, i: usize) -> &'a [u8] {
         let row = &self.data.bytes[self.rows.get(i) * self.data.stride..][..self.data.stride];
@@ -248,15 +248,18 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
 /// What to add up: for *lines* taken in pairs, the entries that lie in each *panel* of the other axis. By row, a line is a row
 /// of X and a panel is some of its columns; by column it is the other way round.
 ///
-/// For each panel and pair there are three lists, of the places (counted within the panel) where both lines have an
+/// For each panel and pair there are three lists, of the places (counted from where the panel begins) where both lines have an
 /// entry, only the first, only the second. In `stream` they stand one after the other: the places and the bytes of both lines,
-/// the places and bytes of the first, the places and bytes of the second, each of them in one run.
+/// the places and bytes of the first, the places and bytes of the second, each of them in one run. Where a pair has so few entries
+/// that a panel of its own for some of them would not pay, they may be listed with those of the panel before.
 #[derive(Debug, Default)]
 pub(crate) struct PairLists {
     lines: usize,
     places: usize,
     /// Places in a panel; the last may have fewer.
     panel: usize,
+    /// How many places the lists of a panel may name, from where it begins: its own, and maybe those of the next one.
+    reach: usize,
     /// The panels and the pairs that these lists are of: all there are, or a part of them.
     panels: Range<usize>,
     pairs: Range<usize>,
@@ -290,14 +293,15 @@ impl PairLists {
     pub(crate) fn begin(
         &mut self,
         (lines, places): (usize, usize),
-        panel: usize,
+        (panel, reach): (usize, usize),
         panels: Range<usize>,
         pairs: Range<usize>,
     ) {
-        assert!((1..=MAX_PANEL).contains(&panel), "a panel of {panel}");
+        assert!(0 < panel && panel <= reach && reach <= MAX_PANEL, "a panel of {panel} that reaches {reach}");
         assert!(panels.end <= places.div_ceil(panel), "panels of {places} places");
         assert!(pairs.end <= lines.div_ceil(2), "pairs of {lines} lines");
-        (self.lines, self.places, self.panel) = (lines, places, panel);
+        (self.lines, self.places) = (lines, places);
+        (self.panel, self.reach) = (panel, reach);
         (self.panels, self.pairs) = (panels, pairs);
         self.order.clear();
         self.heads.clear();
@@ -350,10 +354,10 @@ impl PairLists {
         self.panel
     }
 
-    /// How many places panel `p` has: whatever is listed of it is below that.
+    /// How many places there are within reach of panel `p`: whatever is listed of it is below that.
     #[inline(always)]
     pub(crate) fn height(&self, p: usize) -> usize {
-        self.panel.min(self.places - p * self.panel)
+        self.reach.min(self.places - p * self.panel)
     }
 
     pub(crate) fn panels(&self) -> Range<usize> {

@@ -10,17 +10,23 @@ mod x86;
 use std::ops::Range;
 
 use crate::Scalar;
-use crate::matrix::{GROUP_ROWS, Head, MAX_PANEL, PairLists, Prepared, SparseRows};
+use crate::matrix::{Head, MAX_PANEL, PairLists, Prepared, SparseRows};
 
-/// Columns of X in a panel: of 256 bytes of W each 32 KiB, as much as the L1 cache holds, but some columns are never met.
-/// (Measured on MNIST: 72, 87, 98 and 112 columns take 6, 4, 3 and 2 % longer.)
-const COLUMNS: usize = 128;
+/// Most columns of X in a panel. Of 256 bytes of W each, 196 of the 784 of MNIST are 49 KiB, of which some are never met: more than the L1
+/// cache holds. But fewer panels mean longer lists, and sums that are loaded and stored less often. (Measured: 128 take 3 % longer.)
+const COLUMNS: usize = MAX_PANEL;
 
-/// Rows of X in a panel, a group in two halves: of 256 bytes of δ each, 31.5 KiB of the L1 cache.
-pub(super) const ROWS: usize = GROUP_ROWS / 2;
+/// Most rows of X in a panel: of 256 bytes of δ each, 32 KiB, as much as the L1 cache holds. (Twice as many take 6 % longer.)
+pub(super) const ROWS: usize = 128;
 
-/// Bytes of a line of the transposed copy.
-const LINE: usize = MAX_PANEL;
+/// Most entries of two columns that all go into the lists of one panel, where there would be two.
+/// (Measured on MNIST: 1 % less time than with 0; 16 to 48 are alike.)
+pub(super) const FEW_ENTRIES: u32 = 24;
+
+/// Places in a panel, if there are to be as few panels as possible, of at most so many places, and all alike.
+fn panel_of(places: usize, most: usize) -> usize {
+    places.div_ceil(places.div_ceil(most).max(1)).max(1)
+}
 
 /// Lists of a batch: whole, or in parts.
 pub(super) enum Lists<'a> {
@@ -83,90 +89,151 @@ impl Prepared {
         }
         Lists::Whole(match x.group() {
             Some(group) => group.by_column.get_or_init(|| {
-                self.make_by_column(x, WHOLE);
+                self.make_by_column(x, WHOLE, true);
                 self.by_column.compact()
             }),
             None => {
-                self.make_by_column(x, WHOLE);
+                self.make_by_column(x, WHOLE, false);
                 &self.by_column
             }
         })
     }
 
-    /// Lists of all pairs in a share of the panels.
-    pub(super) fn make_by_row<T: Scalar>(
-        &mut self,
-        x: &SparseRows<'_, T>,
-        part: (usize, usize),
-        matched: bool,
-    ) {
+    /// Lists of all pairs in a share of the panels. If they are to be kept, they may take longer to make: rows are then matched.
+    pub(super) fn make_by_row<T: Scalar>(&mut self, x: &SparseRows<'_, T>, part: (usize, usize), kept: bool) {
         let (rows, columns) = (x.rows.len(), x.data().cols());
-        let panels = share(columns.div_ceil(COLUMNS), part);
-        self.by_row.begin((rows, columns), COLUMNS, panels.clone(), 0..rows.div_ceil(2));
-        if matched {
+        let panel = panel_of(columns, COLUMNS);
+        let panels = share(columns.div_ceil(panel), part);
+        self.by_row.begin((rows, columns), (panel, panel), panels.clone(), 0..rows.div_ceil(2));
+        if kept {
             self.match_rows(x);
         } else {
             // Picked rows lie anywhere in memory: all are asked for before the first is waited for.
-            let columns = panels.start * COLUMNS..(panels.end * COLUMNS).min(columns);
+            let columns = panels.start * panel..(panels.end * panel).min(columns);
             (0..rows).for_each(|row| ask_for(&x.padded_row(row)[columns.clone()]));
         }
-        for first in panels.map(|p| p * COLUMNS) {
+        for first in panels.map(|p| p * panel) {
+            let len = panel.min(columns - first);
             self.by_row.begin_panel();
-            let part = |row: usize| &x.padded_row(row)[first..][..MAX_PANEL];
             let (pairing, stream, heads) = self.by_row.writer();
+            let part = |row: usize| &x.padded_row(row)[first..][..whole_words(len)];
             let lines = (0..rows.div_ceil(2)).map(|q| {
                 let (a, b) = pairing.pair(q);
-                (part(a), b.map_or(&[0; MAX_PANEL][..], part))
+                (part(a), b.map_or(&ZEROS[..], part))
             });
-            write(lines, COLUMNS.min(columns - first), stream, heads);
-        }
-    }
-
-    /// Lists of a share of the pairs in all panels.
-    pub(super) fn make_by_column<T: Scalar>(&mut self, x: &SparseRows<'_, T>, part: (usize, usize)) {
-        let (rows, columns) = (x.rows.len(), x.data().cols());
-        // Whole tiles of columns, but for the last.
-        let tiles = share(columns.div_ceil(TILE), part);
-        let pairs = (tiles.start * TILE / 2)..(tiles.end * TILE / 2).min(columns.div_ceil(2));
-        self.by_column.begin((columns, rows), ROWS, 0..rows.div_ceil(ROWS), pairs.clone());
-        // One more line of zeros for the partner that an odd number lacks.
-        self.transposed.resize((tiles.len() * TILE + 1) * LINE, 0);
-        for first in (0..rows).step_by(ROWS) {
-            let len = ROWS.min(rows - first);
-            transpose(x, first, len, tiles.clone(), &mut self.transposed);
-            self.by_column.begin_panel();
-            let (_, stream, heads) = self.by_column.writer();
-            let lines =
-                self.transposed.chunks_exact(2 * LINE).take(pairs.len()).map(|both| both.split_at(LINE));
             write(lines, len, stream, heads);
         }
     }
 
-    /// Pairs each row with the nearest of those that are left: the one that differs in the fewest places.
+    /// Lists of a share of the pairs in all panels. If they are to be kept, few entries go into one panel.
+    pub(super) fn make_by_column<T: Scalar>(
+        &mut self,
+        x: &SparseRows<'_, T>,
+        part: (usize, usize),
+        kept: bool,
+    ) {
+        let (rows, columns) = (x.rows.len(), x.data().cols());
+        // Whole tiles of columns, but for the last.
+        let tiles = share(columns.div_ceil(TILE), part);
+        let pairs = (tiles.start * TILE / 2)..(tiles.end * TILE / 2).min(columns.div_ceil(2));
+        let panel = panel_of(rows, ROWS);
+        let reach = if kept && rows > panel { 2 * panel } else { panel };
+        self.by_column.begin((columns, rows), (panel, reach), 0..rows.div_ceil(panel), pairs.clone());
+        for first in (0..rows).step_by(reach) {
+            let len = reach.min(rows - first);
+            // One line for the columns of the last pair that are not there is written, too: tiles are even.
+            let line = whole_words(len);
+            self.transposed.resize(tiles.len() * TILE * line, 0);
+            transpose(x, first, len, tiles.clone(), &mut self.transposed, line);
+            let own = panel.min(len);
+            let next = take_beyond(&mut self.transposed, line, own..len);
+            for (lines, line, len) in
+                [(&self.transposed, line, len), (&next, whole_words(len - own), len - own)]
+            {
+                if len == 0 {
+                    continue;
+                }
+                self.by_column.begin_panel();
+                let (_, stream, heads) = self.by_column.writer();
+                let lines = lines.chunks_exact(2 * line).take(pairs.len()).map(|both| both.split_at(line));
+                write(lines, len, stream, heads);
+            }
+        }
+    }
+
+    /// Pairs rows that differ in few places: each with the nearest of those that are left, then pairs swap partners as long as
+    /// it makes two of them nearer. (On MNIST, 75 % of the entries are in both rows of a pair after the first step, and 77 % in the end;
+    /// 47 % are if rows are paired as they come.)
     fn match_rows<T: Scalar>(&mut self, x: &SparseRows<'_, T>) {
         let (rows, columns) = (x.rows.len(), x.data().cols());
-        let words = columns.div_ceil(64);
+        let words = columns.div_ceil(WORD);
         self.masks.clear();
         for row in 0..rows {
             let row = x.padded_row(row);
-            self.masks.extend((0..words).map(|w| mask(&row[w * 64..])));
+            self.masks.extend((0..words).map(|w| mask(&row[w * WORD..])));
         }
+        let own = |row: usize| &self.masks[row * words..][..words];
+        let mut apart = vec![0; rows * rows];
+        for a in 0..rows {
+            for b in 0..a {
+                let differs = own(a).iter().zip(own(b)).map(|(a, b)| (a ^ b).count_ones()).sum();
+                (apart[a * rows + b], apart[b * rows + a]) = (differs, differs);
+            }
+        }
+        let apart = |a: u16, b: u16| apart[a as usize * rows + b as usize];
         let mut left: Vec<u16> = (0..rows as u16).collect();
         let mut order = Vec::with_capacity(rows);
         while !left.is_empty() {
             let a = left.remove(0);
             order.push(a);
-            let own = &self.masks[a as usize * words..][..words];
-            let apart = |b: u16| -> u32 {
-                let other = &self.masks[b as usize * words..][..words];
-                own.iter().zip(other).map(|(a, b)| (a ^ b).count_ones()).sum()
-            };
-            if let Some((at, _)) = left.iter().enumerate().min_by_key(|(_, b)| apart(**b)) {
+            if let Some((at, _)) = left.iter().enumerate().min_by_key(|&(_, &b)| apart(a, b)) {
                 order.push(left.remove(at));
             }
         }
+        swap_partners(order.as_chunks_mut().0, apart);
         self.by_row.set_order(order.into_iter());
     }
+}
+
+/// Lets pairs swap partners until no two of them get nearer by that. Each swap makes the sum of distances less, so that it ends.
+pub(super) fn swap_partners(pairs: &mut [[u16; 2]], apart: impl Fn(u16, u16) -> u32) {
+    let mut swapped = true;
+    while swapped {
+        swapped = false;
+        for i in 1..pairs.len() {
+            for j in 0..i {
+                let ([a, b], [c, d]) = (pairs[i], pairs[j]);
+                let others = [([a, c], [b, d]), ([a, d], [b, c])];
+                let sum = |(one, two): &([u16; 2], [u16; 2])| apart(one[0], one[1]) + apart(two[0], two[1]);
+                let best = if sum(&others[0]) <= sum(&others[1]) { others[0] } else { others[1] };
+                if sum(&best) < sum(&(pairs[i], pairs[j])) {
+                    (pairs[i], pairs[j]) = best;
+                    swapped = true;
+                }
+            }
+        }
+    }
+}
+
+/// Takes the places in `beyond` out of pairs of lines that have more than few entries in all, and gives lines of these places alone; those
+/// of the other pairs stay, and are 0 there. (What follows the end of `beyond` in a line counts for nothing.)
+fn take_beyond(lines: &mut [u8], line: usize, beyond: Range<usize>) -> Vec<u8> {
+    let short = whole_words(beyond.len());
+    let mut taken = vec![0; lines.len() / line * short];
+    if beyond.is_empty() {
+        return taken;
+    }
+    for (pair, taken) in lines.chunks_exact_mut(2 * line).zip(taken.chunks_exact_mut(2 * short)) {
+        let (a, b) = pair.split_at(line);
+        let entries = a[..beyond.end].iter().zip(b).map(|(a, b)| u32::from(a | b != 0)).sum::<u32>();
+        if entries > FEW_ENTRIES {
+            for (line, taken) in pair.chunks_exact_mut(line).zip(taken.chunks_exact_mut(short)) {
+                taken[..beyond.len()].copy_from_slice(&line[beyond.clone()]);
+                line[beyond.clone()].fill(0);
+            }
+        }
+    }
+    taken
 }
 
 /// Bytes of a cache line.
@@ -184,6 +251,20 @@ fn ask_for(bytes: &[u8]) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = bytes;
+}
+
+/// Bytes that a mask has bits for.
+const WORD: usize = u64::BITS as usize;
+
+/// Masks for the places of a panel.
+const MAX_WORDS: usize = MAX_PANEL.div_ceil(WORD);
+
+/// A line without entries.
+static ZEROS: [u8; MAX_WORDS * WORD] = [0; MAX_WORDS * WORD];
+
+/// The bytes that are read for `len` of them.
+pub(super) fn whole_words(len: usize) -> usize {
+    len.next_multiple_of(WORD)
 }
 
 /// A bit for each of the first 64 bytes that is not 0.
@@ -210,7 +291,7 @@ fn mask(bytes: &[u8]) -> u64 {
     }
 }
 
-/// Appends the lists of pairs of lines in one panel, of which the first `len` bytes of `MAX_PANEL` count.
+/// Appends the lists of pairs of lines in one panel, of which the first `len` bytes count; more may be read, to a whole mask.
 #[inline(always)]
 pub(super) fn write<'a>(
     pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
@@ -221,7 +302,14 @@ pub(super) fn write<'a>(
     #[cfg(target_arch = "x86_64")]
     if x86::has_compress() {
         // SAFETY: the features were just found.
-        unsafe { x86::write(pairs, counted(len), stream, heads) };
+        unsafe {
+            match len.div_ceil(WORD) {
+                0 | 1 => x86::write::<1>(pairs, len, stream, heads),
+                2 => x86::write::<2>(pairs, len, stream, heads),
+                3 => x86::write::<3>(pairs, len, stream, heads),
+                _ => x86::write::<MAX_WORDS>(pairs, len, stream, heads),
+            }
+        };
         return;
     }
     pairs.for_each(|(a, b)| write_portable(a, b, len, stream, heads));
@@ -273,19 +361,29 @@ pub(super) fn list_portable(row: &[u8], places: &mut [u16], bytes: &mut [u8]) ->
 
 /// A bit for each of the first `len` places of a panel.
 #[inline(always)]
-fn counted(len: usize) -> [u64; 2] {
-    assert!(len <= MAX_PANEL, "{len} places of a panel");
-    let counted = if len == 0 { 0 } else { u128::MAX >> (MAX_PANEL - len) };
-    [counted as u64, (counted >> 64) as u64]
+fn counted<const WORDS: usize>(len: usize) -> [u64; WORDS] {
+    assert!(len <= MAX_PANEL && len <= WORDS * WORD, "{len} places of a panel");
+    let mut counted = [0; WORDS];
+    for (w, bits) in counted.iter_mut().enumerate() {
+        let here = len.saturating_sub(w * WORD).min(WORD);
+        *bits = if here == 0 { 0 } else { u64::MAX >> (WORD - here) };
+    }
+    counted
 }
 
 /// [`write`] for one pair bit by bit, on any CPU.
 #[inline(always)]
 pub(super) fn write_portable(a: &[u8], b: &[u8], len: usize, stream: &mut Vec<u8>, heads: &mut Vec<Head>) {
-    let counted = counted(len);
-    let masks = |x: &[u8]| [mask(x) & counted[0], mask(&x[64..]) & counted[1]];
+    let counted = counted::<MAX_WORDS>(len);
+    let masks = |x: &[u8]| {
+        let mut masks = [0; MAX_WORDS];
+        for (w, bits) in masks.iter_mut().enumerate().take(len.div_ceil(WORD)) {
+            *bits = mask(&x[w * WORD..]) & counted[w];
+        }
+        masks
+    };
     let (ma, mb) = (masks(a), masks(b));
-    let picked = |f: fn(u64, u64) -> u64| Places([f(ma[0], mb[0]), f(ma[1], mb[1])]);
+    let picked = |f: fn(u64, u64) -> u64| Places(std::array::from_fn(|w| f(ma[w], mb[w])));
     let (both, first, second) = (picked(|a, b| a & b), picked(|a, b| a & !b), picked(|a, b| b & !a));
     heads.push(Head { both: both.len(), first: first.len(), second: second.len() });
     stream.extend(both);
@@ -299,11 +397,11 @@ pub(super) fn write_portable(a: &[u8], b: &[u8], len: usize, stream: &mut Vec<u8
 
 /// The places of the bits that are set, ascending.
 #[derive(Debug, Clone, Copy)]
-struct Places([u64; 2]);
+struct Places([u64; MAX_WORDS]);
 
 impl Places {
     fn len(self) -> u8 {
-        (self.0[0].count_ones() + self.0[1].count_ones()) as u8
+        self.0.map(u64::count_ones).iter().sum::<u32>() as u8
     }
 }
 
@@ -312,41 +410,42 @@ impl Iterator for Places {
 
     #[inline(always)]
     fn next(&mut self) -> Option<u8> {
-        let word = usize::from(self.0[0] == 0);
+        let word = self.0.iter().position(|&bits| bits != 0)?;
         let bits = &mut self.0[word];
-        let place = (*bits != 0).then(|| (64 * word) as u8 + bits.trailing_zeros() as u8);
-        *bits &= bits.wrapping_sub(1);
-        place
+        let place = (WORD * word) as u8 + bits.trailing_zeros() as u8;
+        *bits &= *bits - 1;
+        Some(place)
     }
 }
 
 /// Rows and columns of a tile that is transposed in registers.
 const TILE: usize = 16;
 
-/// transposed ← the bytes of rows `first .. first + len` in some tiles of columns, a line of `LINE` bytes for each column, of which
-/// the first `len` count.
+/// transposed ← the bytes of rows `first .. first + len` in some tiles of columns, a line of so many bytes for each column, of
+/// which the first `len` count.
 fn transpose<T: Scalar>(
     x: &SparseRows<'_, T>,
     first: usize,
     len: usize,
     tiles: Range<usize>,
     transposed: &mut [u8],
+    line: usize,
 ) {
-    assert!(len > 0 && transposed.len() >= tiles.len() * TILE * LINE, "room for {tiles:?}");
+    assert!(0 < len && len <= line && transposed.len() >= tiles.len() * TILE * line, "room for {tiles:?}");
     for i in (0..len).step_by(TILE) {
         // Past the last row any other does: nobody counts those places.
         let rows: [&[u8]; TILE] = std::array::from_fn(|r| x.padded_row(first + (i + r).min(len - 1)));
         for (at, tile) in tiles.clone().enumerate() {
-            tile_transposed(&rows, tile * TILE, &mut transposed[at * TILE * LINE + i..]);
+            tile_transposed(&rows, tile * TILE, &mut transposed[at * TILE * line + i..], line);
         }
     }
 }
 
-/// to\[c · LINE + r\] ← rows\[r\]\[first + c\] for 16 rows and columns.
+/// to\[c · line + r\] ← rows\[r\]\[first + c\] for 16 rows and columns.
 #[inline(always)]
-fn tile_transposed(rows: &[&[u8]; TILE], first: usize, to: &mut [u8]) {
+fn tile_transposed(rows: &[&[u8]; TILE], first: usize, to: &mut [u8], line: usize) {
     let there = rows.iter().all(|row| row.len() >= first + TILE);
-    assert!(there && to.len() >= (TILE - 1) * LINE + TILE, "a tile");
+    assert!(there && to.len() >= (TILE - 1) * line + TILE, "a tile");
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_mm_loadu_si128, _mm_storeu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8};
@@ -365,14 +464,14 @@ fn tile_transposed(rows: &[&[u8]; TILE], first: usize, to: &mut [u8]) {
                 v = next;
             }
             for (c, v) in v.into_iter().enumerate() {
-                _mm_storeu_si128(to.as_mut_ptr().add(c * LINE).cast(), v);
+                _mm_storeu_si128(to.as_mut_ptr().add(c * line).cast(), v);
             }
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
     for c in 0..TILE {
         for r in 0..TILE {
-            to[c * LINE + r] = rows[r][first + c];
+            to[c * line + r] = rows[r][first + c];
         }
     }
 }

@@ -231,7 +231,7 @@ macro_rules! backend {
             ) -> bool {
                 prepared.make_by_row(x, part, false);
                 if backward {
-                    prepared.make_by_column(x, part);
+                    prepared.make_by_column(x, part, false);
                 }
                 true
             }

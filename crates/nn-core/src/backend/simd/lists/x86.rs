@@ -2,7 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::matrix::{Head, MAX_PANEL};
+use super::{MAX_WORDS, WORD, counted};
+use crate::matrix::Head;
 
 /// Whether bytes can be compressed by one instruction here.
 #[inline(always)]
@@ -12,11 +13,11 @@ pub(super) fn has_compress() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
-/// 0, 1, 2, …, 127
-const PLACES: [u8; MAX_PANEL] = {
-    let mut places = [0; MAX_PANEL];
+/// 0, 1, 2, …
+const PLACES: [u8; MAX_WORDS * WORD] = {
+    let mut places = [0; MAX_WORDS * WORD];
     let mut i = 0;
-    while i < MAX_PANEL {
+    while i < places.len() {
         places[i] = i as u8;
         i += 1;
     }
@@ -52,127 +53,96 @@ pub(super) unsafe fn list(row: &[u8], len: usize, places: &mut [u16], bytes: &mu
     }
 }
 
-/// Writes the bytes of two vectors that the masks pick, without gaps, and returns where the next ones go.
+/// Writes the bytes of some vectors that the masks pick, without gaps, and returns where the next ones go.
 ///
 /// # Safety
-/// 128 bytes must be writable at `to`.
-#[inline(always)]
-unsafe fn put(to: *mut u8, masks: [u64; 2], v: [__m512i; 2]) -> *mut u8 {
-    // SAFETY: each store writes 64 bytes, the second at most 64 further on.
-    unsafe {
-        _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(masks[0], v[0]));
-        let to = to.add(masks[0].count_ones() as usize);
-        _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(masks[1], v[1]));
-        to.add(masks[1].count_ones() as usize)
+/// The CPU must have the features; and at `to` there must be room for what is picked, and a vector more.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+unsafe fn put<const WORDS: usize>(mut to: *mut u8, masks: [u64; WORDS], v: [__m512i; WORDS]) -> *mut u8 {
+    for w in 0..WORDS {
+        // SAFETY: each store writes 64 bytes from where those that were picked so far end.
+        unsafe {
+            _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(masks[w], v[w]));
+            to = to.add(masks[w].count_ones() as usize);
+        }
     }
+    to
 }
 
-/// Appends the lists of pairs of lines, of which the places in `counted` count.
+/// Appends the lists of pairs of lines, of which the first `len` places count, in so many masks.
 ///
 /// # Safety
 /// The CPU must have the features.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-pub(super) unsafe fn write<'a>(
+pub(super) unsafe fn write<'a, const WORDS: usize>(
     pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
-    counted: [u64; 2],
+    len: usize,
     stream: &mut Vec<u8>,
     heads: &mut Vec<Head>,
 ) {
-    // What they take at most, and what the last vectors write beyond.
-    let places = counted.map(u64::count_ones).iter().sum::<u32>() as usize;
-    let room = pairs.len() * 3 * places;
-    stream.reserve(room + 2 * 64);
+    let counted = counted::<WORDS>(len);
+    // What they take at most, and what the last vector writes beyond.
+    stream.reserve(pairs.len() * 3 * len + WORD);
     let (begun, mut left) = (stream.len(), pairs.len());
     // SAFETY: that is where the spare room begins.
     let mut to = unsafe { stream.as_mut_ptr().add(begun) };
     for (a, b) in pairs {
         assert!(
-            a.len() >= MAX_PANEL && b.len() >= MAX_PANEL && left > 0,
+            a.len() >= WORDS * WORD && b.len() >= WORDS * WORD && left > 0,
             "lines of a panel, as many as announced"
         );
         left -= 1;
         // SAFETY: the lines have just been measured. For each pair that was announced there is room for 3 bytes of each place, and so
-        // much is written at most, but for a vector or two beyond, for which there is room as well.
-        let head = unsafe {
-            if counted[1] == 0 {
-                write_half(a, b, counted[0], &mut to)
-            } else {
-                write_whole(a, b, counted, &mut to)
-            }
-        };
-        heads.push(head);
+        // much is written at most, but for a vector beyond, for which there is room as well.
+        heads.push(unsafe { write_pair(a, b, counted, &mut to) });
     }
     // SAFETY: all up to there was written.
     unsafe { stream.set_len(to.offset_from_unsigned(stream.as_ptr())) };
 }
 
-/// The lists of two lines, from `to` on, which moves to their end; no more than 64 places count, as in a small batch by columns.
+/// The lists of two lines, from `to` on, which moves to their end.
 ///
 /// # Safety
-/// The CPU must have the features, the lines 64 bytes; and at `to` there must be room for 3 bytes of each place and a vector.
+/// The CPU must have the features, the lines 64 bytes for each mask; and at `to` there must be room for 3 bytes of each place and a
+/// vector.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-unsafe fn write_half(a: &[u8], b: &[u8], counted: u64, to: &mut *mut u8) -> Head {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let (va, vb) = (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()));
-        let (ma, mb) = (_mm512_test_epi8_mask(va, va) & counted, _mm512_test_epi8_mask(vb, vb) & counted);
-        if ma | mb == 0 {
-            return Head::default();
+unsafe fn write_pair<const WORDS: usize>(
+    a: &[u8],
+    b: &[u8],
+    counted: [u64; WORDS],
+    to: &mut *mut u8,
+) -> Head {
+    let (mut va, mut vb, mut places) =
+        ([_mm512_setzero_si512(); WORDS], [_mm512_setzero_si512(); WORDS], [_mm512_setzero_si512(); WORDS]);
+    let (mut both, mut first, mut second) = ([0; WORDS], [0; WORDS], [0; WORDS]);
+    for w in 0..WORDS {
+        // SAFETY: there are 64 bytes for each mask.
+        unsafe {
+            va[w] = _mm512_loadu_si512(a.as_ptr().add(w * WORD).cast());
+            vb[w] = _mm512_loadu_si512(b.as_ptr().add(w * WORD).cast());
+            places[w] = _mm512_loadu_si512(PLACES.as_ptr().add(w * WORD).cast());
         }
-        let places = _mm512_loadu_si512(PLACES.as_ptr().cast());
-        let (both, first, second) = (ma & mb, ma & !mb, mb & !ma);
-        let len = |m: u64| m.count_ones() as usize;
-        for (mask, v) in [
-            (both, places),
-            (both, va),
-            (both, vb),
-            (first, places),
-            (first, va),
-            (second, places),
-            (second, vb),
-        ] {
-            _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(mask, v));
-            *to = to.add(len(mask));
-        }
-        Head { both: len(both) as u8, first: len(first) as u8, second: len(second) as u8 }
+        let ma = _mm512_test_epi8_mask(va[w], va[w]) & counted[w];
+        let mb = _mm512_test_epi8_mask(vb[w], vb[w]) & counted[w];
+        (both[w], first[w], second[w]) = (ma & mb, ma & !mb, mb & !ma);
     }
-}
-
-/// The same of all places of a panel.
-///
-/// # Safety
-/// As that of [`write_half`]; the lines must have `MAX_PANEL` bytes, and there must be room for two vectors.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-unsafe fn write_whole(a: &[u8], b: &[u8], counted: [u64; 2], to: &mut *mut u8) -> Head {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let load =
-            |x: &[u8]| [_mm512_loadu_si512(x.as_ptr().cast()), _mm512_loadu_si512(x.as_ptr().add(64).cast())];
-        let (va, vb, places) = (load(a), load(b), load(&PLACES));
-        let masks = |v: [__m512i; 2]| {
-            [_mm512_test_epi8_mask(v[0], v[0]) & counted[0], _mm512_test_epi8_mask(v[1], v[1]) & counted[1]]
-        };
-        let (ma, mb) = (masks(va), masks(vb));
-        let both = [ma[0] & mb[0], ma[1] & mb[1]];
-        let first = [ma[0] & !mb[0], ma[1] & !mb[1]];
-        let second = [mb[0] & !ma[0], mb[1] & !ma[1]];
-        let len = |m: [u64; 2]| (m[0].count_ones() + m[1].count_ones()) as u8;
-        let head = Head { both: len(both), first: len(first), second: len(second) };
-        if head.both > 0 {
-            *to = put(*to, both, places);
-            *to = put(*to, both, va);
-            *to = put(*to, both, vb);
-        }
-        if head.first > 0 {
-            *to = put(*to, first, places);
-            *to = put(*to, first, va);
-        }
-        if head.second > 0 {
-            *to = put(*to, second, places);
-            *to = put(*to, second, vb);
-        }
-        head
+    let len = |masks: [u64; WORDS]| masks.iter().map(|mask| mask.count_ones()).sum::<u32>() as u8;
+    let head = Head { both: len(both), first: len(first), second: len(second) };
+    if head == Head::default() {
+        return head;
     }
+    // SAFETY: as the caller promises: what is written are three bytes of each place at most, and a vector beyond.
+    unsafe {
+        let mut end = *to;
+        end = put(end, both, places);
+        end = put(end, both, va);
+        end = put(end, both, vb);
+        end = put(end, first, places);
+        end = put(end, first, va);
+        end = put(end, second, places);
+        *to = put(end, second, vb);
+    }
+    head
 }

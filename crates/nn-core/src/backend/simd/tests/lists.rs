@@ -1,6 +1,8 @@
 //! The lists of pairs against what they are defined to be.
 
-use super::super::lists::{BEYOND, Lists, list, list_portable, write, write_portable};
+use super::super::lists::{
+    BEYOND, FEW_ENTRIES, Lists, list, list_portable, swap_partners, whole_words, write, write_portable,
+};
 use super::numbers;
 use super::pairs::bytes;
 use crate::backend::reference::fits;
@@ -27,7 +29,11 @@ fn check(lists: &Lists<'_>, lines: &[Vec<u8>], what: &str) {
     for lists in (0..lists.parts()).map(|part| lists.part(part)) {
         assert_eq!(lists.lines(), lines.len(), "{what}");
         for p in lists.panels() {
-            let part = p * lists.panel()..((p + 1) * lists.panel()).min(places);
+            let own = p * lists.panel()..((p + 1) * lists.panel()).min(places);
+            // Where a panel reaches into the next one, pairs of few entries have all of them in the first of the two.
+            let first = p - p % 2;
+            let two = first * lists.panel()..(first * lists.panel() + lists.height(first)).min(places);
+            let reaches = two.len() > lists.panel();
             let (heads, mut stream) = lists.of_panel(p);
             assert_eq!(heads.len(), lists.pairs().len(), "{what}: heads of panel {p}");
             for (q, head) in lists.pairs().zip(heads) {
@@ -35,7 +41,13 @@ fn check(lists: &Lists<'_>, lines: &[Vec<u8>], what: &str) {
                 met[p][a] += 1;
                 b.into_iter().for_each(|b| met[p][b] += 1);
                 let b = b.map_or(&zeros, |b| &lines[b]);
-                let (lens, entries) = expected(&lines[a][part.clone()], &b[part.clone()]);
+                let lit = |at: &usize| lines[a][*at] != 0 || b[*at] != 0;
+                let part = match two.clone().filter(lit).count() {
+                    n if !reaches || n > FEW_ENTRIES as usize => own.clone(),
+                    _ if p == first => two.clone(),
+                    _ => 0..0,
+                };
+                let (lens, entries) = expected(&lines[a][part.clone()], &b[part]);
                 let found = [head.both, head.first, head.second].map(usize::from);
                 assert_eq!(found, lens, "{what}: lengths of pair {q} in panel {p}");
                 let (own, rest) = stream.split_at(head.len());
@@ -60,7 +72,7 @@ fn selected<'a>(set: &'a SparseBytes<f32>, rows: Rows<'a>) -> SparseRows<'a, f32
 fn every_entry_is_in_one_list_of_its_pair_by_row_and_by_column() {
     // One maker for all, as a worker has: what an earlier, larger call left must not show.
     let mut maker = Prepared::default();
-    for cols in [784, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 300] {
+    for cols in [784, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 193, 255, 256, 300, 511] {
         for rows in [1, 2, 3, 16, 17, 125, 126, 127, 251, 252] {
             let all = GROUP_ROWS + rows;
             let set = fits(SparseBytes::new(&bytes(all, cols), all, cols, 255.0f32));
@@ -85,7 +97,7 @@ fn every_entry_is_in_one_list_of_its_pair_by_row_and_by_column() {
                     let mut made: Vec<Prepared> = (0..parts).map(|_| Prepared::default()).collect();
                     for (part, prepared) in made.iter_mut().enumerate() {
                         prepared.make_by_row(&x, (part, parts), false);
-                        prepared.make_by_column(&x, (part, parts));
+                        prepared.make_by_column(&x, (part, parts), false);
                     }
                     check(&Lists::ByRow(&made), &lines, &format!("{what}, by row in {parts} parts"));
                     check(&Lists::ByColumn(&made), &columns, &format!("{what}, by column in {parts} parts"));
@@ -97,17 +109,20 @@ fn every_entry_is_in_one_list_of_its_pair_by_row_and_by_column() {
 
 #[test]
 fn a_pair_is_written_alike_with_the_instruction_that_compresses_and_without() {
-    let noise = numbers::<f64>(3, 40 * 2 * MAX_PANEL);
-    for (turn, lines) in noise.chunks_exact(2 * MAX_PANEL).enumerate() {
+    let line = whole_words(MAX_PANEL);
+    let noise = numbers::<f64>(3, 40 * 2 * line);
+    for (turn, lines) in noise.chunks_exact(2 * line).enumerate() {
         // From all zeros to none.
         let limit = turn as f64 / 19.5 - 1.0;
-        let line: Vec<u8> =
+        let both: Vec<u8> =
             lines.iter().map(|&x| if x < limit { (x.abs() * 254.0) as u8 + 1 } else { 0 }).collect();
-        let (a, b) = line.split_at(MAX_PANEL);
-        for len in [0, 1, 2, 63, 64, 65, 126, 127, 128] {
+        let (a, b) = both.split_at(line);
+        for len in [0, 1, 2, 63, 64, 65, 126, 127, 128, 129, 191, 192, 193, 196, 254, 255] {
+            // No more is read than whole masks.
+            let (a, b) = (&a[..whole_words(len).max(64)], &b[..whole_words(len).max(64)]);
             let begun = || {
                 let mut lists = PairLists::default();
-                lists.begin((2, MAX_PANEL), MAX_PANEL, 0..1, 0..1);
+                lists.begin((2, MAX_PANEL), (MAX_PANEL, MAX_PANEL), 0..1, 0..1);
                 lists.begin_panel();
                 lists
             };
@@ -176,4 +191,29 @@ fn rows_that_differ_least_are_paired_where_lists_are_kept() {
         (2, Some(3)),
         "rows of a list are paired as they come"
     );
+}
+
+#[test]
+fn partners_are_swapped_until_no_swap_of_two_pairs_brings_them_nearer() {
+    for len in [0, 2, 4, 6, 40] {
+        let noise = numbers::<f64>(11, len * len);
+        let apart = |a: u16, b: u16| {
+            let (low, high) = (a.min(b) as usize, a.max(b) as usize);
+            (noise[low * len + high].abs() * 1000.0) as u32
+        };
+        let mut pairs: Vec<[u16; 2]> = (0..len as u16 / 2).map(|q| [2 * q, 2 * q + 1]).collect();
+        let sum = |pairs: &[[u16; 2]]| pairs.iter().map(|&[a, b]| apart(a, b)).sum::<u32>();
+        let before = sum(&pairs);
+        swap_partners(&mut pairs, apart);
+        assert!(sum(&pairs) < before || len < 40 && sum(&pairs) == before, "{len} lines");
+        let mut met: Vec<u16> = pairs.iter().flatten().copied().collect();
+        met.sort_unstable();
+        assert!(met.into_iter().eq(0..len as u16), "each line is in one pair");
+        for (i, &[a, b]) in pairs.iter().enumerate() {
+            for &[c, d] in &pairs[..i] {
+                let now = apart(a, b) + apart(c, d);
+                assert!(now <= apart(a, c) + apart(b, d) && now <= apart(a, d) + apart(b, c), "{len} lines");
+            }
+        }
+    }
 }
