@@ -15,7 +15,7 @@ use serde_json::json;
 use super::grid::{heading, row};
 use super::series::duration;
 use super::timing::{Seconds, Take, in_turns, timed};
-use super::versus::{LINGERING, Origin, Rival, Versus, marked, numbers};
+use super::versus::{Origin, Rival, Versus, marked, numbers, rest};
 use crate::args::{DType, GemmArgs};
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -305,14 +305,14 @@ fn in_shards<'a>(rival: &'a Rival, shape: Shape, data: &'a Matrix) -> Take<'a> {
     })
 }
 
-/// All rows in one call; then the library's threads get the time to fall asleep.
+/// All rows in one call. The next turn begins when the library's threads are asleep.
 fn all_at_once<'a>(rival: &'a Rival, shape: Shape, data: &'a Matrix) -> Take<'a> {
     let mut operands = Operands::new(shape, shape.rows, None);
     Box::new(move |seconds| {
         let (result, time) = timed(|| operands.call(rival.backend.as_ref(), data.view(shape.rows)?));
         result?;
         seconds.push(time);
-        thread::sleep(LINGERING);
+        rest();
         Ok(None)
     })
 }

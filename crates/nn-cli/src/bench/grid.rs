@@ -16,7 +16,7 @@ use serde_json::json;
 use super::series::duration;
 use super::setup::{Form, SEED};
 use super::timing::{Seconds, timed};
-use super::versus::{LINGERING, Origin, Rival, Versus, marked, mixed, numbers};
+use super::versus::{Origin, Rival, Versus, marked, mixed, numbers, rest};
 use crate::args::{GridArgs, GridInput};
 use crate::data::load;
 use crate::failure::Failure;
@@ -217,7 +217,7 @@ impl<'a> Stepper<'a> {
     /// Lets the library's threads fall asleep, so that whoever comes next has all processors.
     fn rest(&self) {
         if self.lingers {
-            std::thread::sleep(LINGERING);
+            rest();
         }
     }
 
@@ -254,16 +254,18 @@ fn measure(
     Ok(Measured { cell, series, best_blas, ratio })
 }
 
-/// Measures all in turns for so many seconds, and at least one step each. The first is `simd`, which is always measured.
+/// Measures all in turns for so many seconds, rests between them apart, and at least one step each. The first is `simd`, which
+/// is always measured.
 fn in_turns(steppers: &mut Vec<Stepper<'_>>, seconds: f64) -> Result<(), Failure> {
     // The first steps compile plans and allocate memory. Where they alone take longer than there is time, they count.
-    let begin = Instant::now();
+    let mut taken = 0.0;
     for stepper in steppers.iter_mut() {
         let time = stepper.take(1)?;
         stepper.seconds.push(time);
+        taken += time;
         stepper.rest();
     }
-    if begin.elapsed().as_secs_f64() > seconds {
+    if taken > seconds {
         return Ok(());
     }
     for stepper in steppers.iter_mut() {
@@ -278,7 +280,7 @@ fn in_turns(steppers: &mut Vec<Stepper<'_>>, seconds: f64) -> Result<(), Failure
         number == 1 || stepper.best() <= HOPELESS * fastest_blas
     });
     let turn = seconds / f64::from(TURNS) / steppers.len() as f64;
-    let begin = Instant::now();
+    taken = 0.0;
     for _ in 0..TURNS {
         for stepper in steppers.iter_mut() {
             let together = (TAKEN_TOGETHER.as_secs_f64() / stepper.best()).ceil().max(1.0) as usize;
@@ -290,9 +292,10 @@ fn in_turns(steppers: &mut Vec<Stepper<'_>>, seconds: f64) -> Result<(), Failure
                     break;
                 }
             }
+            taken += begin.elapsed().as_secs_f64();
             stepper.rest();
         }
-        if begin.elapsed().as_secs_f64() > seconds {
+        if taken > seconds {
             break;
         }
     }

@@ -1,8 +1,10 @@
 //! What `grid` and `gemm` have in common: `simd` beside a BLAS library, which may spread its work over threads in two ways.
 
+use std::fs;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nn_core::backend::blas::Threading;
 use nn_core::backend::{Backend, BackendKind, Choice};
@@ -15,9 +17,43 @@ use crate::environment::{Engine, Machine};
 use crate::failure::Failure;
 use crate::screen::Screen;
 
-/// More than the time that a library's threads wait awake for the next call: OpenBLAS's for 2²⁶ cycles, some 20 ms. Whoever comes
-/// next has all processors only after that.
-pub(super) const LINGERING: Duration = Duration::from_millis(60);
+/// How often it is looked whether a library's threads are asleep.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The longest wait for that, and the wait where nothing tells. Intel's OpenMP, which MKL computes with, keeps threads awake for 200 ms,
+/// OpenBLAS for 2²⁸ ticks of the processor's clock, 103 ms at 2.6 GHz, and where so told for four times as many.
+const LONGEST_REST: Duration = Duration::from_millis(500);
+
+/// Waits until the threads that a library has computed with are asleep. After a call they stay awake for the next one, on
+/// processors that whoever is measured next is to have.
+pub(super) fn rest() {
+    let begin = Instant::now();
+    while begin.elapsed() < LONGEST_REST {
+        thread::sleep(LOOK);
+        if others_sleep() == Some(true) {
+            return;
+        }
+    }
+}
+
+/// Whether no thread of this process runs, or would if it had a processor, but the one that asks. Only Linux tells.
+fn others_sleep() -> Option<bool> {
+    // "<process>/task/<thread>"
+    let own = fs::read_link("/proc/thread-self").ok()?;
+    for thread in fs::read_dir("/proc/self/task").ok()? {
+        let thread = thread.ok()?.path();
+        if thread.file_name() == own.file_name() {
+            continue;
+        }
+        // One that has ended since has no such file any more.
+        let Ok(stat) = fs::read_to_string(thread.join("stat")) else { continue };
+        // "<thread> (<name>) <state> …", and a name may hold anything.
+        if stat.rsplit_once(") ")?.1.starts_with('R') {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
 
 /// A backend, and how it is spread over the threads.
 #[derive(Debug, Clone)]
@@ -128,6 +164,22 @@ mod tests {
     #[test]
     fn a_ratio_is_marked_where_ours_takes_longer() {
         assert_eq!([0.5, 1.0, 1.25].map(marked), ["0.500", "1.000", "**1.250**"]);
+    }
+
+    #[test]
+    fn a_rest_lasts_until_all_other_threads_are_asleep() {
+        let begin = Instant::now();
+        let awake = Duration::from_millis(100);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while begin.elapsed() < awake {
+                    thread::yield_now();
+                }
+            });
+            rest();
+            // Other tests' threads may run on.
+            assert!(begin.elapsed() >= awake);
+        });
     }
 
     #[test]
