@@ -4,6 +4,7 @@
 //! instruction where the CPU has it (AVX-512 VBMI2), else bit by bit. Lines that are columns of X are rows of a small transposed
 //! copy, made in tiles of 16 × 16 bytes.
 
+pub(super) mod partners;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -181,37 +182,8 @@ impl Prepared {
             }
         }
         let apart = |a: u16, b: u16| apart[a as usize * rows + b as usize];
-        let mut left: Vec<u16> = (0..rows as u16).collect();
-        let mut order = Vec::with_capacity(rows);
-        while !left.is_empty() {
-            let a = left.remove(0);
-            order.push(a);
-            if let Some((at, _)) = left.iter().enumerate().min_by_key(|&(_, &b)| apart(a, b)) {
-                order.push(left.remove(at));
-            }
-        }
-        swap_partners(order.as_chunks_mut().0, apart);
+        let order = partners::order(rows, apart);
         self.by_row.set_order(order.into_iter());
-    }
-}
-
-/// Lets pairs swap partners until no two of them get nearer by that. Each swap makes the sum of distances less, so that it ends.
-pub(super) fn swap_partners(pairs: &mut [[u16; 2]], apart: impl Fn(u16, u16) -> u32) {
-    let mut swapped = true;
-    while swapped {
-        swapped = false;
-        for i in 1..pairs.len() {
-            for j in 0..i {
-                let ([a, b], [c, d]) = (pairs[i], pairs[j]);
-                let others = [([a, c], [b, d]), ([a, d], [b, c])];
-                let sum = |(one, two): &([u16; 2], [u16; 2])| apart(one[0], one[1]) + apart(two[0], two[1]);
-                let best = if sum(&others[0]) <= sum(&others[1]) { others[0] } else { others[1] };
-                if sum(&best) < sum(&(pairs[i], pairs[j])) {
-                    (pairs[i], pairs[j]) = best;
-                    swapped = true;
-                }
-            }
-        }
     }
 }
 

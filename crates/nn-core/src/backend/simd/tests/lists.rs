@@ -1,7 +1,8 @@
 //! The lists of pairs against what they are defined to be.
 
+use super::super::lists::partners::swap_partners;
 use super::super::lists::{
-    BEYOND, FEW_ENTRIES, Lists, list, list_portable, swap_partners, whole_words, write, write_portable,
+    BEYOND, FEW_ENTRIES, Lists, list, list_portable, whole_words, write, write_portable,
 };
 use super::numbers;
 use super::pairs::bytes;
