@@ -26,6 +26,7 @@ mod narrow;
 mod narrow_product;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod on;
 mod pack;
 mod pair_update;
 mod pairs;
