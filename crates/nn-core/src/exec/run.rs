@@ -32,7 +32,14 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
         Kernel::PartialProducts => unreachable!("blocks of columns are run in bands"),
         Kernel::AddPartial { f, bias } => store.write(&outs[0], |s, out, _| {
             let bias = bias.then(|| s.floats(&ins[1]));
-            add_partial(s.floats(&ins[0]), bias, out);
+            match bias {
+                Some(bias) => spread_over(bias, Spread::Suffix, out),
+                None => out.fill(T::zero()),
+            }
+            let partial = s.floats(&ins[0]);
+            if let Some(parts) = partial.len().checked_div(out.len()) {
+                backend.accumulate_bias(fits(MatRef::new(partial, parts, out.len())), out);
+            }
             backend.activate(*f, out);
         }),
         Kernel::Backpropagate { f } => store.write(&outs[0], |s, out, scratch| {
@@ -158,17 +165,6 @@ pub(super) fn view<'a, T: Scalar, S: Store<T>>(
     } else {
         MatMut::new(elements, rows, cols)
     })
-}
-
-/// out ← bias + Σ of partial sums, each of which is as long as `out`, in their order
-fn add_partial<T: Scalar>(partial: &[T], bias: Option<&[T]>, out: &mut [T]) {
-    match bias {
-        Some(bias) => spread_over(bias, Spread::Suffix, out),
-        None => out.fill(T::zero()),
-    }
-    for part in partial.chunks_exact(out.len().max(1)) {
-        out.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
-    }
 }
 
 /// A lane's sums are zeroed before its first shard; a sum that is computed once begins here.

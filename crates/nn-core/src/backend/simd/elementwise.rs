@@ -257,11 +257,13 @@ impl<T: Element> Kernel<T> for SumRows<'_, T> {
                     on.store(sums[s], &mut db[s * V::LANES..]);
                 }
             } else {
-                for i in 0..strip.rows() {
-                    for (db, delta) in db.chunks_mut(V::LANES).zip(strip.row(i).chunks(V::LANES)) {
-                        let sum = on.load_part(db, T::zero()).add(on.load_part(delta, T::zero()));
-                        on.store_part(sum, db);
+                for (s, db) in db.chunks_mut(V::LANES).enumerate() {
+                    let mut sum = on.load_part(db, T::zero());
+                    for i in 0..strip.rows() {
+                        let row = &strip.row(i)[s * V::LANES..][..db.len()];
+                        sum = sum.add(on.load_part(row, T::zero()));
                     }
+                    on.store_part(sum, db);
                 }
             }
             j += len;
