@@ -61,10 +61,16 @@ pub(super) unsafe fn list(row: &[u8], len: usize, places: &mut [u16], bytes: &mu
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
 unsafe fn put<const WORDS: usize>(mut to: *mut u8, masks: [u64; WORDS], v: [__m512i; WORDS]) -> *mut u8 {
     for w in 0..WORDS {
-        // SAFETY: each store writes 64 bytes from where those that were picked so far end.
+        let (packed, count) = (_mm512_maskz_compress_epi8(masks[w], v[w]), masks[w].count_ones() as usize);
+        // SAFETY: each store writes at most 64 bytes from where those that were picked so far end.
         unsafe {
-            _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(masks[w], v[w]));
-            to = to.add(masks[w].count_ones() as usize);
+            // Half a vector takes half the time, and seldom lies in two cache lines.
+            if count <= WORD / 2 {
+                _mm256_storeu_si256(to.cast(), _mm512_castsi512_si256(packed));
+            } else {
+                _mm512_storeu_si512(to.cast(), packed);
+            }
+            to = to.add(count);
         }
     }
     to
