@@ -36,10 +36,7 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
                 Some(bias) => spread_over(bias, Spread::Suffix, out),
                 None => out.fill(T::zero()),
             }
-            let partial = s.floats(&ins[0]);
-            if let Some(parts) = partial.len().checked_div(out.len()) {
-                backend.accumulate_bias(fits(MatRef::new(partial, parts, out.len())), out);
-            }
+            add_rows(backend, s.floats(&ins[0]), out);
             backend.activate(*f, out);
         }),
         Kernel::Backpropagate { f } => store.write(&outs[0], |s, out, scratch| {
@@ -58,10 +55,7 @@ pub(super) fn execute<T: Scalar, S: Store<T>>(instr: &Instr, backend: &dyn Backe
             if ins[0].blocked {
                 return backend.accumulate_bias(s.matrix(&ins[0]), out);
             }
-            let x = s.floats(&ins[0]);
-            if let Some(rows) = x.len().checked_div(out.len()) {
-                backend.accumulate_bias(fits(MatRef::new(x, rows, out.len())), out);
-            }
+            add_rows(backend, s.floats(&ins[0]), out);
         }),
         Kernel::AccumulateAll => store.write(&outs[0], |s, out, _| {
             begin_sum(&outs[0], out);
@@ -165,6 +159,13 @@ pub(super) fn view<'a, T: Scalar, S: Store<T>>(
     } else {
         MatMut::new(elements, rows, cols)
     })
+}
+
+/// out ← out + Σ of the rows of x, each of which is as long as `out`, in their order
+fn add_rows<T: Scalar>(backend: &dyn Backend<T>, x: &[T], out: &mut [T]) {
+    if let Some(rows) = x.len().checked_div(out.len()) {
+        backend.accumulate_bias(fits(MatRef::new(x, rows, out.len())), out);
+    }
 }
 
 /// A lane's sums are zeroed before its first shard; a sum that is computed once begins here.
