@@ -9,7 +9,7 @@ mod sparse;
 
 pub use buffer::{AlignedBuf, Scratch};
 pub use input::{Bytes, Csr, CsrRef, DenseRows, InputRef, Rows};
-pub(crate) use sparse::{GROUP_ROWS, Head, MAX_PANEL, PairLists, RowsId};
+pub(crate) use sparse::{GROUP_ROWS, Head, Listed, MAX_PANEL, NO_LINE, PairLists, RowsId, Writer};
 pub use sparse::{Prepared, SparseBytes, SparseRows};
 
 use crate::{Error, Result};

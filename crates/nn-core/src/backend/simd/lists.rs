@@ -11,7 +11,7 @@ mod x86;
 use std::ops::Range;
 
 use crate::Scalar;
-use crate::matrix::{Head, MAX_PANEL, PairLists, Prepared, SparseRows};
+use crate::matrix::{Head, MAX_PANEL, NO_LINE, PairLists, Prepared, SparseRows, Writer};
 
 /// Most columns of X in a panel. Of 256 bytes of W each, 196 of the 784 of MNIST are 49 KiB, of which some are never met: more than the L1
 /// cache holds. But fewer panels mean longer lists, and sums that are loaded and stored less often. (Measured: 128 take 3 % longer.)
@@ -115,14 +115,14 @@ impl Prepared {
         }
         for first in panels.map(|p| p * panel) {
             let len = panel.min(columns - first);
-            self.by_row.begin_panel();
-            let (pairing, stream, heads) = self.by_row.writer();
-            let part = |row: usize| &x.padded_row(row)[first..][..whole_words(len)];
-            let lines = (0..rows.div_ceil(2)).map(|q| {
-                let (a, b) = pairing.pair(q);
-                (part(a), b.map_or(&ZEROS[..], part))
+            let part = |row: u32| &x.padded_row(row as usize)[first..][..whole_words(len)];
+            self.by_row.list_panel(|pairing, to| {
+                let pairs = (0..rows.div_ceil(2)).map(|q| {
+                    let [a, b] = pairing.pair(q);
+                    ([a, b], part(a), if b == NO_LINE { &ZEROS[..] } else { part(b) })
+                });
+                write(pairs, len, to);
             });
-            write(lines, len, stream, heads);
         }
     }
 
@@ -154,10 +154,11 @@ impl Prepared {
                 if len == 0 {
                     continue;
                 }
-                self.by_column.begin_panel();
-                let (_, stream, heads) = self.by_column.writer();
-                let lines = lines.chunks_exact(2 * line).take(pairs.len()).map(|both| both.split_at(line));
-                write(lines, len, stream, heads);
+                self.by_column.list_panel(|pairing, to| {
+                    let lines = lines.chunks_exact(2 * line).zip(pairs.clone());
+                    let pairs = lines.map(|(both, q)| (pairing.pair(q), &both[..line], &both[line..]));
+                    write(pairs, len, to);
+                });
             }
         }
     }
@@ -263,28 +264,26 @@ fn mask(bytes: &[u8]) -> u64 {
     }
 }
 
+/// Two lines to be listed: which ones, and the bytes of either.
+pub(super) type Pair<'a> = ([u32; 2], &'a [u8], &'a [u8]);
+
 /// Appends the lists of pairs of lines in one panel, of which the first `len` bytes count; more may be read, to a whole mask.
 #[inline(always)]
-pub(super) fn write<'a>(
-    pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
-    len: usize,
-    stream: &mut Vec<u8>,
-    heads: &mut Vec<Head>,
-) {
+pub(super) fn write<'a>(pairs: impl ExactSizeIterator<Item = Pair<'a>>, len: usize, mut to: Writer<'_>) {
     #[cfg(target_arch = "x86_64")]
     if x86::has_compress() {
         // SAFETY: the features were just found.
         unsafe {
             match len.div_ceil(WORD) {
-                0 | 1 => x86::write::<1>(pairs, len, stream, heads),
-                2 => x86::write::<2>(pairs, len, stream, heads),
-                3 => x86::write::<3>(pairs, len, stream, heads),
-                _ => x86::write::<MAX_WORDS>(pairs, len, stream, heads),
+                0 | 1 => x86::write::<1>(pairs, len, to),
+                2 => x86::write::<2>(pairs, len, to),
+                3 => x86::write::<3>(pairs, len, to),
+                _ => x86::write::<MAX_WORDS>(pairs, len, to),
             }
         };
         return;
     }
-    pairs.for_each(|(a, b)| write_portable(a, b, len, stream, heads));
+    pairs.for_each(|pair| write_portable(pair, len, &mut to));
 }
 
 /// Bytes that [`list`] reads, and numbers that it writes, beyond those that count: a vector of the widest kind.
@@ -345,7 +344,7 @@ fn counted<const WORDS: usize>(len: usize) -> [u64; WORDS] {
 
 /// [`write`] for one pair bit by bit, on any CPU.
 #[inline(always)]
-pub(super) fn write_portable(a: &[u8], b: &[u8], len: usize, stream: &mut Vec<u8>, heads: &mut Vec<Head>) {
+pub(super) fn write_portable((lines, a, b): Pair<'_>, len: usize, to: &mut Writer<'_>) {
     let counted = counted::<MAX_WORDS>(len);
     let masks = |x: &[u8]| {
         let mut masks = [0; MAX_WORDS];
@@ -357,14 +356,11 @@ pub(super) fn write_portable(a: &[u8], b: &[u8], len: usize, stream: &mut Vec<u8
     let (ma, mb) = (masks(a), masks(b));
     let picked = |f: fn(u64, u64) -> u64| Places(std::array::from_fn(|w| f(ma[w], mb[w])));
     let (both, first, second) = (picked(|a, b| a & b), picked(|a, b| a & !b), picked(|a, b| b & !a));
-    heads.push(Head { both: both.len(), first: first.len(), second: second.len() });
-    stream.extend(both);
-    stream.extend(both.map(|place| a[place as usize]));
-    stream.extend(both.map(|place| b[place as usize]));
-    stream.extend(first);
-    stream.extend(first.map(|place| a[place as usize]));
-    stream.extend(second);
-    stream.extend(second.map(|place| b[place as usize]));
+    let head = Head { both: both.len(), first: first.len(), second: second.len(), lines };
+    if head.is_empty() { &mut *to.empty } else { &mut *to.heads }.push(head);
+    to.stream.extend(both.flat_map(|place| [a[place as usize], place, b[place as usize]]));
+    to.stream.extend(first.flat_map(|place| [a[place as usize], place]));
+    to.stream.extend(second.flat_map(|place| [b[place as usize], place]));
 }
 
 /// The places of the bits that are set, ascending.

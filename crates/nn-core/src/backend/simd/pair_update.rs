@@ -11,7 +11,7 @@ use super::formulas::{Adam, Formula, MAX_OUTPUTS, MAX_SCALARS, RmsProp, is};
 use super::lists;
 use super::pairs::{MAX_BLOCK, Target, block_columns, gather_panel, panel};
 use super::vector::{Element, Grid, Kernel, On, Vector};
-use crate::matrix::{MAX_PANEL, MatRef, Scratch, SparseRows};
+use crate::matrix::{MAX_PANEL, MatRef, NO_LINE, Scratch, SparseRows};
 use crate::ops::Update;
 
 /// Carries out an update whose X is rows of bytes, if there is a kernel for it; else gives back what was taken, for the caller to do it in
@@ -124,9 +124,9 @@ unsafe impl<V: Vector, F: Formula> Target<V> for Updated<'_, V, F> {
     }
 
     #[inline(always)]
-    unsafe fn place(&mut self, (a, b): (usize, Option<usize>), c: usize) -> Self::Place {
-        let at = |line: usize| line * block_columns::<V::T>() + c;
-        (at(a), b.map(at))
+    unsafe fn place(&mut self, [a, b]: [u32; 2], c: usize) -> Self::Place {
+        let at = |line: u32| line as usize * block_columns::<V::T>() + c;
+        (at(a), (b != NO_LINE).then(|| at(b)))
     }
 
     /// Zeros: one panel holds all rows, so that nothing was summed before it.

@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use super::gemm::Finish;
 use super::narrow::strips;
 use super::vector::{Element, Grid, Kernel, On, Vector};
-use crate::matrix::{Head, MAX_PANEL, MatMut, MatRef, PairLists, Scratch, SparseRows};
+use crate::matrix::{Head, Listed, MAX_PANEL, MatMut, MatRef, NO_LINE, PairLists, Scratch, SparseRows};
 use crate::ops::{Activation, Sum};
 
 /// Bytes of a block's row: four cache lines.
@@ -182,11 +182,11 @@ pub(super) unsafe trait Target<V: Vector> {
     /// How many lines there are.
     fn lines(&self) -> usize;
 
-    /// Lines `a` and `b` (the last of an odd number has no partner) from column `c` on.
+    /// Two lines, the second of which may be [`NO_LINE`], from column `c` on.
     ///
     /// # Safety
     /// There must be such lines and columns.
-    unsafe fn place(&mut self, lines: (usize, Option<usize>), c: usize) -> Self::Place;
+    unsafe fn place(&mut self, lines: [u32; 2], c: usize) -> Self::Place;
 
     /// The sums so far.
     ///
@@ -229,12 +229,11 @@ unsafe impl<V: Vector> Target<V> for Lines<'_, V::T> {
     }
 
     #[inline(always)]
-    unsafe fn place(&mut self, (a, b): (usize, Option<usize>), c: usize) -> Self::Place {
-        // SAFETY: they are lines of the matrix, each of which has all columns of a block.
-        unsafe {
-            let b = b.map_or(self.nowhere.as_mut_ptr(), |b| self.start.add(b * self.stride));
-            [self.start.add(a * self.stride).add(c), b.add(c)]
-        }
+    unsafe fn place(&mut self, [a, b]: [u32; 2], c: usize) -> Self::Place {
+        let line = |line: u32| self.start.wrapping_add(line as usize * self.stride + c);
+        // SAFETY: it is as long as a line.
+        let nowhere = unsafe { self.nowhere.as_mut_ptr().add(c) };
+        [line(a), if b == NO_LINE { nowhere } else { line(b) }]
     }
 
     #[inline(always)]
@@ -274,7 +273,9 @@ pub(super) fn gather_panel<V: Vector>(
     fresh: bool,
 ) {
     let (width, part) = (block_columns::<V::T>(), V::Pair::COLS * V::LANES);
-    let (heads, stream) = lists.of_panel(p);
+    let Listed { heads, full, stream } = lists.of_panel(p);
+    // A pair without entries begins with zeros, and else changes nothing.
+    let heads = if fresh { heads } else { &heads[..full] };
     assert!(values.len() > u8::MAX as usize, "a value for every byte");
     assert!(target.lines() == lists.lines(), "lines of the target");
     assert!(
@@ -283,31 +284,27 @@ pub(super) fn gather_panel<V: Vector>(
     );
     assert!(width.is_multiple_of(part) && panel.height == lists.height(p), "places of the panel");
     for c in (0..width).step_by(part) {
-        let mut lists_of_pair = stream.as_ptr();
-        for (q, &head) in lists.pairs().zip(heads) {
-            if head == Head::default() && !fresh {
-                continue;
-            }
-            let lines = lists.pair(q);
-            // SAFETY: `on` proves the instructions. The lines are lines of the target (`pair` gives none beyond them), and `part`
-            // columns from `c` on are within a block; the places are below the height that the lists were made for, which is
-            // the panel's, and the stream holds what the heads say.
+        let (rows, mut at) = (panel.rows.as_ptr().wrapping_add(c), stream.as_ptr());
+        for &head in heads {
+            // SAFETY: `on` proves the instructions. The lines are lines of the target (heads name no others), and `part` columns from `c`
+            // on are within a block; the places are below the height that the lists were made for, which is the panel's, and the
+            // stream holds what the heads say, and a byte more.
             unsafe {
-                let place = target.place(lines, c);
+                let place = target.place(head.lines, c);
                 let mut sums = V::Pair::filled(on.zero());
                 if !fresh {
                     sums = target.load(on, place);
                 }
-                let rows = panel.rows.as_ptr().add(c);
-                gather::<V>(head, lists_of_pair, values.as_ptr(), rows, panel.stride, &mut sums);
+                at = gather::<V>(head, at, values.as_ptr(), rows, panel.stride, &mut sums);
                 target.store(on, sums, place);
-                lists_of_pair = lists_of_pair.add(head.len());
             }
         }
     }
 }
 
-/// sums ← sums + Σ value · row, for two sums at once.
+/// sums ← sums + Σ value · row, for two sums at once. Returns where the next lists begin.
+///
+/// How a pair begins counts as much as its entries: what is added to it waits for that, and many pairs have but ten entries.
 ///
 /// # Safety
 /// As [`gather_panel`] says.
@@ -319,37 +316,36 @@ unsafe fn gather<V: Vector>(
     panel: *const V::T,
     stride: usize,
     sums: &mut V::Pair,
-) {
-    let (both, first, second) = (head.both as usize, head.first as usize, head.second as usize);
+) -> *const u8 {
+    let row = |entry: usize| panel.wrapping_add((entry >> 8 & 0xff) * stride);
+    let mut at = lists;
     // SAFETY: see above.
     unsafe {
-        for e in 0..both {
-            let row = panel.add(*lists.add(e) as usize * stride);
-            let a = V::splat(*values.add(*lists.add(both + e) as usize));
-            let b = V::splat(*values.add(*lists.add(2 * both + e) as usize));
+        let value = |byte: usize| V::splat(*values.add(byte & 0xff));
+        let end = at.add(3 * head.both as usize);
+        while at != end {
+            let entry = u32::from_le(at.cast::<u32>().read_unaligned()) as usize;
+            let (row, a, b) = (row(entry), value(entry), value(entry >> 16));
             for s in 0..V::Pair::COLS {
                 let w = V::load(row.add(s * V::LANES));
                 sums[0][s] = a.mul_add(w, sums[0][s]);
                 sums[1][s] = b.mul_add(w, sums[1][s]);
             }
+            at = at.add(3);
         }
-        let lists = lists.add(3 * both);
-        for e in 0..first {
-            let row = panel.add(*lists.add(e) as usize * stride);
-            let a = V::splat(*values.add(*lists.add(first + e) as usize));
-            for s in 0..V::Pair::COLS {
-                sums[0][s] = a.mul_add(V::load(row.add(s * V::LANES)), sums[0][s]);
-            }
-        }
-        let lists = lists.add(2 * first);
-        for e in 0..second {
-            let row = panel.add(*lists.add(e) as usize * stride);
-            let b = V::splat(*values.add(*lists.add(second + e) as usize));
-            for s in 0..V::Pair::COLS {
-                sums[1][s] = b.mul_add(V::load(row.add(s * V::LANES)), sums[1][s]);
+        for (of, count) in [(0, head.first), (1, head.second)] {
+            let end = at.add(2 * count as usize);
+            while at != end {
+                let entry = u16::from_le(at.cast::<u16>().read_unaligned()) as usize;
+                let (row, alone) = (row(entry), value(entry));
+                for s in 0..V::Pair::COLS {
+                    sums[of][s] = alone.mul_add(V::load(row.add(s * V::LANES)), sums[of][s]);
+                }
+                at = at.add(2);
             }
         }
     }
+    at
 }
 
 /// y ← finish(y) for a strip of Y that begins at column `j`.

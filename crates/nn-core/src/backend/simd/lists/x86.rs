@@ -2,13 +2,14 @@
 
 use std::arch::x86_64::*;
 
-use super::{MAX_WORDS, WORD, counted};
-use crate::matrix::Head;
+use super::{MAX_WORDS, Pair, WORD, counted};
+use crate::matrix::{Head, Writer};
 
 /// Whether bytes can be compressed by one instruction here.
 #[inline(always)]
 pub(super) fn has_compress() -> bool {
     is_x86_feature_detected!("avx512vbmi2")
+        && is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("popcnt")
 }
@@ -53,59 +54,161 @@ pub(super) unsafe fn list(row: &[u8], len: usize, places: &mut [u16], bytes: &mu
     }
 }
 
-/// Writes the bytes of some vectors that the masks pick, without gaps, and returns where the next ones go.
+/// Entries of three bytes that a vector holds whole.
+const TRIPLES: usize = WORD / 3;
+
+/// Where in two vectors, one after the other, the bytes of pairs come from: one of the first, one of the second, and so on.
+const PAIRED: [u8; WORD] = {
+    let mut from = [0; WORD];
+    let mut i = 0;
+    while i < WORD {
+        from[i] = (i / 2 + WORD * (i % 2)) as u8;
+        i += 1;
+    }
+    from
+};
+
+/// Where in three vectors, the first two one after the other, the bytes of triples come from, and whether they are of the third.
+const TRIPLED: ([u8; WORD], u64) = {
+    let (mut from, mut third) = ([0; WORD], 0);
+    let mut i = 0;
+    while i < WORD {
+        from[i] = (i / 3 + if i % 3 == 1 { WORD } else { 0 }) as u8;
+        if i % 3 == 2 {
+            third |= 1 << i;
+        }
+        i += 1;
+    }
+    (from, third)
+};
+
+/// Writes the first `count` bytes of a vector, and maybe some of the others.
+///
+/// # Safety
+/// The CPU must have the features; and at `to` there must be room for a vector.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,popcnt")]
+unsafe fn put(to: *mut u8, v: __m512i, count: usize) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        // A whole vector from anywhere lies in two cache lines; half a one seldom does. (Measured: a step of 50 takes 1 to 2 % longer with
+        // whole vectors only.)
+        if count <= WORD / 2 {
+            _mm256_storeu_si256(to.cast(), _mm512_castsi512_si256(v));
+        } else {
+            _mm512_storeu_si512(to.cast(), v);
+        }
+    }
+}
+
+/// Writes the list of entries of both lines: what the masks pick of (a, place, b). Returns where the next list goes.
 ///
 /// # Safety
 /// The CPU must have the features; and at `to` there must be room for what is picked, and a vector more.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
-unsafe fn put<const WORDS: usize>(mut to: *mut u8, masks: [u64; WORDS], v: [__m512i; WORDS]) -> *mut u8 {
-    for w in 0..WORDS {
-        let (packed, count) = (_mm512_maskz_compress_epi8(masks[w], v[w]), masks[w].count_ones() as usize);
-        // SAFETY: each store writes at most 64 bytes from where those that were picked so far end.
-        unsafe {
-            // A whole vector from anywhere lies in two cache lines; half a one seldom does. (Measured: a step of 50 takes 1 to 2 % longer with
-            // whole vectors only.)
-            if count <= WORD / 2 {
-                _mm256_storeu_si256(to.cast(), _mm512_castsi512_si256(packed));
-            } else {
-                _mm512_storeu_si512(to.cast(), packed);
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,popcnt")]
+unsafe fn put_both<const WORDS: usize>(
+    mut to: *mut u8,
+    masks: [u64; WORDS],
+    [a, places, b]: [[__m512i; WORDS]; 3],
+) -> *mut u8 {
+    // SAFETY: so many bytes are read of each; and each store writes at most 64 bytes from where those that were picked so far end.
+    unsafe {
+        let (from, third) = (_mm512_loadu_si512(TRIPLED.0.as_ptr().cast()), TRIPLED.1);
+        for w in 0..WORDS {
+            let [a, places, b] = [a[w], places[w], b[w]].map(|v| _mm512_maskz_compress_epi8(masks[w], v));
+            let (mut left, mut from) = (masks[w].count_ones() as usize, from);
+            loop {
+                let entries = _mm512_permutex2var_epi8(a, from, places);
+                put(to, _mm512_mask_permutexvar_epi8(entries, third, from, b), 3 * left);
+                if left <= TRIPLES {
+                    break;
+                }
+                to = to.add(3 * TRIPLES);
+                left -= TRIPLES;
+                from = _mm512_add_epi8(from, _mm512_set1_epi8(TRIPLES as i8));
             }
-            to = to.add(count);
+            to = to.add(3 * left);
         }
+        to
     }
-    to
+}
+
+/// Writes the list of entries of one line alone: what the masks pick of (line, place). Returns where the next list goes.
+///
+/// # Safety
+/// The CPU must have the features; and at `to` there must be room for what is picked, and a vector more.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,popcnt")]
+unsafe fn put_alone<const WORDS: usize>(
+    mut to: *mut u8,
+    masks: [u64; WORDS],
+    [line, places]: [[__m512i; WORDS]; 2],
+) -> *mut u8 {
+    // SAFETY: so many bytes are read of each; and each store writes at most 64 bytes from where those that were picked so far end.
+    unsafe {
+        let from = _mm512_loadu_si512(PAIRED.as_ptr().cast());
+        for w in 0..WORDS {
+            let [line, places] = [line[w], places[w]].map(|v| _mm512_maskz_compress_epi8(masks[w], v));
+            let count = masks[w].count_ones() as usize;
+            put(to, _mm512_permutex2var_epi8(line, from, places), 2 * count);
+            if count > WORD / 2 {
+                let from = _mm512_add_epi8(from, _mm512_set1_epi8(WORD as i8 / 2));
+                _mm512_storeu_si512(to.add(WORD).cast(), _mm512_permutex2var_epi8(line, from, places));
+            }
+            to = to.add(2 * count);
+        }
+        to
+    }
 }
 
 /// Appends the lists of pairs of lines, of which the first `len` places count, in so many masks.
 ///
 /// # Safety
 /// The CPU must have the features.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,popcnt")]
 pub(super) unsafe fn write<'a, const WORDS: usize>(
-    pairs: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])>,
+    pairs: impl ExactSizeIterator<Item = Pair<'a>>,
     len: usize,
-    stream: &mut Vec<u8>,
-    heads: &mut Vec<Head>,
+    lists: Writer<'_>,
 ) {
     let counted = counted::<WORDS>(len);
+    let Writer { stream, heads, empty } = lists;
+    let mut left = pairs.len();
     // What they take at most, and what the last vector writes beyond.
-    stream.reserve(pairs.len() * 3 * len + WORD);
-    let (begun, mut left) = (stream.len(), pairs.len());
+    stream.reserve(left * 3 * len + WORD);
+    heads.reserve(left);
+    empty.reserve(left);
     // SAFETY: that is where the spare room begins.
-    let mut to = unsafe { stream.as_mut_ptr().add(begun) };
-    for (a, b) in pairs {
+    let (mut to, mut full, mut none) = unsafe {
+        (
+            stream.as_mut_ptr().add(stream.len()),
+            heads.as_mut_ptr().add(heads.len()),
+            empty.as_mut_ptr().add(empty.len()),
+        )
+    };
+    for (lines, a, b) in pairs {
         assert!(
             a.len() >= WORDS * WORD && b.len() >= WORDS * WORD && left > 0,
             "lines of a panel, as many as announced"
         );
         left -= 1;
-        // SAFETY: the lines have just been measured. For each pair that was announced there is room for 3 bytes of each place, and so
-        // much is written at most, but for a vector beyond, for which there is room as well.
-        heads.push(unsafe { write_pair(a, b, counted, &mut to) });
+        // SAFETY: the lines have just been measured. For each pair that was announced there is room for a head, and for 3 bytes of each place,
+        // and so much is written at most, but for a vector beyond, for which there is room as well.
+        unsafe {
+            let head = write_pair(lines, a, b, counted, &mut to);
+            // Written to both, and one moves on: which of them is hard to foretell, and a branch would often be guessed wrong.
+            full.write(head);
+            none.write(head);
+            (full, none) = (full.add(usize::from(!head.is_empty())), none.add(usize::from(head.is_empty())));
+        }
     }
     // SAFETY: all up to there was written.
-    unsafe { stream.set_len(to.offset_from_unsigned(stream.as_ptr())) };
+    unsafe {
+        stream.set_len(to.offset_from_unsigned(stream.as_ptr()));
+        heads.set_len(full.offset_from_unsigned(heads.as_ptr()));
+        empty.set_len(none.offset_from_unsigned(empty.as_ptr()));
+    }
 }
 
 /// The lists of two lines, from `to` on, which moves to their end.
@@ -114,8 +217,9 @@ pub(super) unsafe fn write<'a, const WORDS: usize>(
 /// The CPU must have the features, the lines 64 bytes for each mask; and at `to` there must be room for 3 bytes of each place and a
 /// vector.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,popcnt")]
 unsafe fn write_pair<const WORDS: usize>(
+    lines: [u32; 2],
     a: &[u8],
     b: &[u8],
     counted: [u64; WORDS],
@@ -136,20 +240,15 @@ unsafe fn write_pair<const WORDS: usize>(
         (both[w], first[w], second[w]) = (ma & mb, ma & !mb, mb & !ma);
     }
     let len = |masks: [u64; WORDS]| masks.iter().map(|mask| mask.count_ones()).sum::<u32>() as u8;
-    let head = Head { both: len(both), first: len(first), second: len(second) };
-    if head == Head::default() {
+    let head = Head { both: len(both), first: len(first), second: len(second), lines };
+    if head.is_empty() {
         return head;
     }
     // SAFETY: as the caller promises: what is written are three bytes of each place at most, and a vector beyond.
     unsafe {
-        let mut end = *to;
-        end = put(end, both, places);
-        end = put(end, both, va);
-        end = put(end, both, vb);
-        end = put(end, first, places);
-        end = put(end, first, va);
-        end = put(end, second, places);
-        *to = put(end, second, vb);
+        let end = put_both(*to, both, [va, places, vb]);
+        let end = put_alone(end, first, [va, places]);
+        *to = put_alone(end, second, [vb, places]);
     }
     head
 }

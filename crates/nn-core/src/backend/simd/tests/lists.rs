@@ -7,17 +7,22 @@ use super::super::lists::{
 use super::numbers;
 use super::pairs::bytes;
 use crate::backend::reference::fits;
-use crate::matrix::{GROUP_ROWS, InputRef, MAX_PANEL, PairLists, Prepared, Rows, SparseBytes, SparseRows};
+use crate::matrix::{
+    GROUP_ROWS, InputRef, Listed, MAX_PANEL, NO_LINE, PairLists, Prepared, Rows, SparseBytes, SparseRows,
+    Writer,
+};
 
-/// What one pair's lists in one panel must be: places in both, with the bytes of either, then those of one alone.
+/// What one pair's lists in one panel must be: places in both, between the bytes of either, then those of one alone, after its byte.
 fn expected(a: &[u8], b: &[u8]) -> ([usize; 3], Vec<u8>) {
     let places = |f: fn(bool, bool) -> bool| -> Vec<u8> {
         (0..a.len()).filter(|&at| f(a[at] != 0, b[at] != 0)).map(|at| at as u8).collect()
     };
-    let of = |line: &[u8], places: &[u8]| -> Vec<u8> { places.iter().map(|&at| line[at as usize]).collect() };
     let (both, first, second) = (places(|a, b| a && b), places(|a, b| a && !b), places(|a, b| b && !a));
-    let stream = [&both[..], &of(a, &both), &of(b, &both), &first, &of(a, &first), &second, &of(b, &second)];
-    ([both.len(), first.len(), second.len()], stream.concat())
+    let lens = [both.len(), first.len(), second.len()];
+    let both = both.into_iter().flat_map(|at| [a[at as usize], at, b[at as usize]]);
+    let first = first.into_iter().flat_map(|at| [a[at as usize], at]);
+    let second = second.into_iter().flat_map(|at| [b[at as usize], at]);
+    (lens, both.chain(first).chain(second).collect())
 }
 
 /// Panics unless the lists are those of `lines`, each of which comes in one pair of each panel.
@@ -35,10 +40,15 @@ fn check(lists: &Lists<'_>, lines: &[Vec<u8>], what: &str) {
             let first = p - p % 2;
             let two = first * lists.panel()..(first * lists.panel() + lists.height(first)).min(places);
             let reaches = two.len() > lists.panel();
-            let (heads, mut stream) = lists.of_panel(p);
-            assert_eq!(heads.len(), lists.pairs().len(), "{what}: heads of panel {p}");
-            for (q, head) in lists.pairs().zip(heads) {
-                let (a, b) = lists.pair(q);
+            let Listed { heads, full, mut stream } = lists.of_panel(p);
+            for (i, head) in heads.iter().enumerate() {
+                assert_eq!(
+                    head.is_empty(),
+                    i >= full,
+                    "{what}: the heads of panel {p}, of which {full} have lists"
+                );
+                let [a, b] = head.lines;
+                let (a, b) = (a as usize, Some(b as usize).filter(|_| b != NO_LINE));
                 met[p][a] += 1;
                 b.into_iter().for_each(|b| met[p][b] += 1);
                 let b = b.map_or(&zeros, |b| &lines[b]);
@@ -50,13 +60,14 @@ fn check(lists: &Lists<'_>, lines: &[Vec<u8>], what: &str) {
                 };
                 let (lens, entries) = expected(&lines[a][part.clone()], &b[part]);
                 let found = [head.both, head.first, head.second].map(usize::from);
-                assert_eq!(found, lens, "{what}: lengths of pair {q} in panel {p}");
-                let (own, rest) = stream.split_at(head.len());
-                assert_eq!(own, entries, "{what}: pair {q} in panel {p}");
+                assert_eq!(found, lens, "{what}: lengths of lines {:?} in panel {p}", head.lines);
+                let (own, rest) = stream.split_at(entries.len());
+                assert_eq!(own, entries, "{what}: lines {:?} in panel {p}", head.lines);
                 stream = rest;
             }
+            assert!(!stream.is_empty(), "{what}: a byte to be read along");
             let last = p + 1 == lists.panels().end;
-            assert!(!last || stream.is_empty(), "{what}: something follows the last list");
+            assert!(!last || stream.len() == 1, "{what}: something follows the last list");
         }
     }
     assert!(met.iter().flatten().all(|&times| times == 1), "{what}: every line in one pair of each panel");
@@ -121,26 +132,22 @@ fn a_pair_is_written_alike_with_the_instruction_that_compresses_and_without() {
         for len in [0, 1, 2, 63, 64, 65, 126, 127, 128, 129, 191, 192, 193, 196, 254, 255] {
             // No more is read than whole masks.
             let (a, b) = (&a[..whole_words(len).max(64)], &b[..whole_words(len).max(64)]);
-            let begun = || {
+            let listed = |write: &dyn Fn(Writer<'_>)| {
                 let mut lists = PairLists::default();
                 lists.begin((2, MAX_PANEL), (MAX_PANEL, MAX_PANEL), 0..1, 0..1);
-                lists.begin_panel();
+                lists.list_panel(|_, to| write(to));
                 lists
             };
-            let (mut fast, mut portable) = (begun(), begun());
-            let (_, stream, heads) = fast.writer();
-            write([(a, b)].into_iter(), len, stream, heads);
-            let (_, stream, heads) = portable.writer();
-            write_portable(a, b, len, stream, heads);
+            let fast = listed(&|to| write([([0, 1], a, b)].into_iter(), len, to));
+            let portable = listed(&|mut to| write_portable(([0, 1], a, b), len, &mut to));
             let (lens, entries) = expected(&a[..len], &b[..len]);
             for lists in [fast, portable] {
-                let (heads, stream) = lists.of_panel(0);
-                assert_eq!(
-                    [heads[0].both, heads[0].first, heads[0].second].map(usize::from),
-                    lens,
-                    "{turn} {len}"
-                );
-                assert_eq!(stream, entries, "{turn} {len}");
+                let Listed { heads, full, stream } = lists.of_panel(0);
+                let [head] = heads else { panic!("{turn} {len}: {heads:?}") };
+                assert_eq!(full, usize::from(!entries.is_empty()), "{turn} {len}");
+                let found = [head.both, head.first, head.second].map(usize::from);
+                assert_eq!((found, head.lines), (lens, [0, 1]), "{turn} {len}");
+                assert_eq!(&stream[..stream.len() - 1], entries, "{turn} {len}");
             }
         }
     }
@@ -181,17 +188,12 @@ fn rows_that_differ_least_are_paired_where_lists_are_kept() {
     let set = fits(SparseBytes::new(&all, rows, cols, 255.0f32));
     let mut maker = Prepared::default();
     let x = selected(&set, Rows::Range { start: 0, len: rows });
-    let Lists::Whole(lists) = maker.lists_by_row(&x) else { panic!("nothing was prepared") };
-    for q in 0..4 {
-        assert_eq!(lists.pair(q), (q, Some(q + 4)));
-    }
+    let mut pairs =
+        |x| maker.lists_by_row(x).part(0).of_panel(0).heads.iter().map(|head| head.lines).collect::<Vec<_>>();
+    assert_eq!(pairs(&x), [[0, 4], [1, 5], [2, 6], [3, 7]]);
     let list: Vec<u32> = (0..rows as u32).collect();
     let x = selected(&set, Rows::List(&list));
-    assert_eq!(
-        maker.lists_by_row(&x).part(0).pair(1),
-        (2, Some(3)),
-        "rows of a list are paired as they come"
-    );
+    assert_eq!(pairs(&x), [[0, 1], [2, 3], [4, 5], [6, 7]], "rows of a list are paired as they come");
 }
 
 #[test]
