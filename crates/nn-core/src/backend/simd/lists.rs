@@ -10,6 +10,7 @@ mod x86;
 
 use std::ops::Range;
 
+use super::vector::ask_for;
 use crate::Scalar;
 use crate::matrix::{Head, MAX_PANEL, NO_LINE, PairLists, Prepared, SparseRows, Writer};
 
@@ -109,7 +110,8 @@ impl Prepared {
         if kept {
             self.match_rows(x);
         } else {
-            // Picked rows lie anywhere in memory: all are asked for before the first is waited for.
+            // Picked rows lie anywhere in memory: all are asked for before the first is waited for, and into the L2 cache, which can wait for
+            // more lines at once than the L1 cache. (Measured: 1.8 of 10 µs for half the columns of 50 rows.)
             let columns = panels.start * panel..(panels.end * panel).min(columns);
             (0..rows).for_each(|row| ask_for(&x.padded_row(row)[columns.clone()]));
         }
@@ -207,23 +209,6 @@ fn take_beyond(lines: &mut [u8], line: usize, beyond: Range<usize>) -> Vec<u8> {
         }
     }
     taken
-}
-
-/// Bytes of a cache line.
-#[cfg(target_arch = "x86_64")]
-const LINE_BYTES: usize = 64;
-
-/// Lets the CPU fetch these bytes into its cache, without waiting for them.
-#[inline(always)]
-fn ask_for(bytes: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in bytes.chunks(LINE_BYTES) {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: SSE is part of x86-64, and a prefetch has no effect that a program could see.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
 }
 
 /// Bytes that a mask has bits for.
