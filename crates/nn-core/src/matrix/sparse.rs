@@ -268,20 +268,12 @@ pub(crate) struct PairLists {
     order: Vec<u16>,
     /// For each panel, the heads of those pairs that have lists in it, then those of the others.
     heads: Vec<Head>,
-    /// For each panel, where its heads and lists begin.
-    starts: Vec<Start>,
+    /// For each panel, how many of its heads have lists, and where in `stream` those begin.
+    starts: Vec<(usize, usize)>,
     /// The lists of each panel, and a byte that may be read along with the last entry.
     stream: Vec<u8>,
     /// The heads of pairs that have no lists in a panel, while it is listed.
     empty: Vec<Head>,
-}
-
-/// Where the heads of a panel begin, how many of them have lists, and where in the stream those begin.
-#[derive(Debug, Clone, Copy)]
-struct Start {
-    heads: usize,
-    full: usize,
-    stream: usize,
 }
 
 /// The lengths of the three lists of a pair in a panel, and its lines; the second is [`NO_LINE`] in the last pair of an odd number of lines.
@@ -312,9 +304,17 @@ impl Head {
 pub(crate) struct Writer<'a> {
     pub(crate) stream: &'a mut Vec<u8>,
     /// The heads of pairs that have lists, in the order of these.
-    pub(crate) heads: &'a mut Vec<Head>,
+    heads: &'a mut Vec<Head>,
     /// Those of the other pairs.
-    pub(crate) empty: &'a mut Vec<Head>,
+    empty: &'a mut Vec<Head>,
+}
+
+impl Writer<'_> {
+    /// Appends the head of the pair whose lists have just been appended.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, head: Head) {
+        if head.is_empty() { &mut *self.empty } else { &mut *self.heads }.push(head);
+    }
 }
 
 /// The lists of a panel.
@@ -361,15 +361,14 @@ impl PairLists {
 
     /// Lists the next panel: `write` appends the lists of all pairs in their order.
     pub(crate) fn list_panel(&mut self, write: impl FnOnce(Pairing<'_>, Writer<'_>)) {
-        let (stream, heads) = (self.stream.len(), self.heads.len());
+        let (heads, begin) = (self.heads.len(), self.stream.len());
         self.empty.clear();
         let pairing = Pairing { lines: self.lines, order: &self.order };
         write(pairing, Writer { stream: &mut self.stream, heads: &mut self.heads, empty: &mut self.empty });
-        let full = self.heads.len() - heads;
+        self.starts.push((self.heads.len() - heads, begin));
         self.heads.extend_from_slice(&self.empty);
-        assert_eq!(self.heads.len() - heads, self.pairs.len(), "a head for each pair");
+        assert_eq!(self.heads.len(), self.starts.len() * self.pairs.len(), "a head for each pair");
         self.stream.push(0);
-        self.starts.push(Start { heads, full, stream });
     }
 
     /// The lists as they are, in no more memory than they take.
@@ -407,8 +406,9 @@ impl PairLists {
     /// The lists of panel `p`.
     #[inline(always)]
     pub(crate) fn of_panel(&self, p: usize) -> Listed<'_> {
-        let Start { heads, full, stream } = self.starts[p - self.panels.start];
-        Listed { heads: &self.heads[heads..][..self.pairs.len()], full, stream: &self.stream[stream..] }
+        let (p, pairs) = (p - self.panels.start, self.pairs.len());
+        let (full, begin) = self.starts[p];
+        Listed { heads: &self.heads[p * pairs..][..pairs], full, stream: &self.stream[begin..] }
     }
 }
 

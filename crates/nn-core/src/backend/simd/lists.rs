@@ -341,8 +341,7 @@ pub(super) fn write_portable((lines, a, b): Pair<'_>, len: usize, to: &mut Write
     let (ma, mb) = (masks(a), masks(b));
     let picked = |f: fn(u64, u64) -> u64| Places(std::array::from_fn(|w| f(ma[w], mb[w])));
     let (both, first, second) = (picked(|a, b| a & b), picked(|a, b| a & !b), picked(|a, b| b & !a));
-    let head = Head { both: both.len(), first: first.len(), second: second.len(), lines };
-    if head.is_empty() { &mut *to.empty } else { &mut *to.heads }.push(head);
+    to.push(Head { both: both.len(), first: first.len(), second: second.len(), lines });
     to.stream.extend(both.flat_map(|place| [a[place as usize], place, b[place as usize]]));
     to.stream.extend(first.flat_map(|place| [a[place as usize], place]));
     to.stream.extend(second.flat_map(|place| [b[place as usize], place]));

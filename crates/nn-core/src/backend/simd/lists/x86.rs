@@ -91,7 +91,7 @@ const TRIPLED: ([u8; WORD], u64) = {
 unsafe fn put(to: *mut u8, v: __m512i, count: usize) {
     // SAFETY: as the caller promises.
     unsafe {
-        // A whole vector from anywhere lies in two cache lines; half a one seldom does. (Measured: a step of 50 takes 1 to 2 % longer with
+        // A whole vector from anywhere lies in two cache lines; half a one seldom does. (Measured: a step of 50 takes 1 % longer with
         // whole vectors only.)
         if count <= WORD / 2 {
             _mm256_storeu_si256(to.cast(), _mm512_castsi512_si256(v));
@@ -170,45 +170,26 @@ unsafe fn put_alone<const WORDS: usize>(
 pub(super) unsafe fn write<'a, const WORDS: usize>(
     pairs: impl ExactSizeIterator<Item = Pair<'a>>,
     len: usize,
-    lists: Writer<'_>,
+    mut lists: Writer<'_>,
 ) {
     let counted = counted::<WORDS>(len);
-    let Writer { stream, heads, empty } = lists;
-    let mut left = pairs.len();
     // What they take at most, and what the last vector writes beyond.
-    stream.reserve(left * 3 * len + WORD);
-    heads.reserve(left);
-    empty.reserve(left);
+    let (begun, mut left) = (lists.stream.len(), pairs.len());
+    lists.stream.reserve(left * 3 * len + WORD);
     // SAFETY: that is where the spare room begins.
-    let (mut to, mut full, mut none) = unsafe {
-        (
-            stream.as_mut_ptr().add(stream.len()),
-            heads.as_mut_ptr().add(heads.len()),
-            empty.as_mut_ptr().add(empty.len()),
-        )
-    };
+    let mut to = unsafe { lists.stream.as_mut_ptr().add(begun) };
     for (lines, a, b) in pairs {
         assert!(
             a.len() >= WORDS * WORD && b.len() >= WORDS * WORD && left > 0,
             "lines of a panel, as many as announced"
         );
         left -= 1;
-        // SAFETY: the lines have just been measured. For each pair that was announced there is room for a head, and for 3 bytes of each place,
-        // and so much is written at most, but for a vector beyond, for which there is room as well.
-        unsafe {
-            let head = write_pair(lines, a, b, counted, &mut to);
-            // Written to both, and one moves on: which of them is hard to foretell, and a branch would often be guessed wrong.
-            full.write(head);
-            none.write(head);
-            (full, none) = (full.add(usize::from(!head.is_empty())), none.add(usize::from(head.is_empty())));
-        }
+        // SAFETY: the lines have just been measured. For each pair that was announced there is room for 3 bytes of each place, and so
+        // much is written at most, but for a vector beyond, for which there is room as well.
+        lists.push(unsafe { write_pair(lines, a, b, counted, &mut to) });
     }
     // SAFETY: all up to there was written.
-    unsafe {
-        stream.set_len(to.offset_from_unsigned(stream.as_ptr()));
-        heads.set_len(full.offset_from_unsigned(heads.as_ptr()));
-        empty.set_len(none.offset_from_unsigned(empty.as_ptr()));
-    }
+    unsafe { lists.stream.set_len(to.offset_from_unsigned(lists.stream.as_ptr())) };
 }
 
 /// The lists of two lines, from `to` on, which moves to their end.
