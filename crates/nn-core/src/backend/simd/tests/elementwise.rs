@@ -41,9 +41,10 @@ impl Check for Accuracy {
             })
             .collect();
         grid.extend(numbers::<T>(7, 100_000).iter().map(|&x| x * T::of(12.0)));
+        let tanh = if size_of::<T>() == size_of::<f32>() { 6.0 } else { 3.0 };
         for (f, most) in [
             (Unary::Exp, 2.0),
-            (Unary::Activation(Activation::Tanh), 3.0),
+            (Unary::Activation(Activation::Tanh), tanh),
             (Unary::Activation(Activation::Sigmoid), 3.0),
         ] {
             let mut y = vec![T::zero(); grid.len()];
@@ -66,6 +67,15 @@ impl Check for Accuracy {
                 worst.1
             );
             assert!(worst.0 <= most, "{name}: {} errs by {} units at {:e}", f.name(), worst.0, worst.1);
+            if f == Unary::Activation(Activation::Tanh) {
+                let (one, from) = (T::one(), T::of(20.0));
+                for (&x, &y) in grid.iter().zip(&y) {
+                    assert!(
+                        y.abs() <= one && (x.abs() < from || y.abs() == one),
+                        "{name}: tanh {x:e} is {y:e}"
+                    );
+                }
+            }
         }
     }
 }
@@ -143,7 +153,7 @@ impl Check for Functions {
         a.extend(numbers::<T>(1, 53).iter().map(|&x| x * T::of(3.0)));
         b.extend(numbers::<T>(2, 53).iter().map(|&x| x * T::of(3.0)));
         let same =
-            |got: T, want: T| ulps(got, want.wide()) <= 4.0 && (want != T::zero() || signs_agree(got, want));
+            |got: T, want: T| ulps(got, want.wide()) <= 6.0 && (want != T::zero() || signs_agree(got, want));
 
         let unary = [Unary::Neg, Unary::Exp, Unary::Log, Unary::Sqrt, Unary::Square, Unary::Abs, Unary::Sign];
         let rare = [Unary::Log1p, Unary::Floor, Unary::Sin, Unary::Cos];
