@@ -263,7 +263,7 @@ macro_rules! backend {
                     InputRef::SparseBytes(x) if y.rows() <= MAX_ROWS || y.cols() < block_columns::<$t>() => {
                         return self.run(InkProduct { x, w, finish, y });
                     }
-                    InputRef::SparseBytes(x) => return self.run(PairProduct { x, w, finish, y, scratch }),
+                    InputRef::SparseBytes(x) => return self.run(PairProduct { x, w, bias, f, y, scratch }),
                     _ => {}
                 }
                 self.with_numbers(x, scratch, |a, scratch| {

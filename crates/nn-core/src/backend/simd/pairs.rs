@@ -7,7 +7,6 @@
 
 use std::marker::PhantomData;
 
-use super::gemm::Finish;
 use super::narrow::strips;
 use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{Head, Listed, MAX_PANEL, MatMut, MatRef, NO_LINE, PairLists, Scratch, SparseRows};
@@ -27,11 +26,12 @@ pub(super) const fn block_columns<T>() -> usize {
 /// With fewer rows than this, W is read where it is if it is row-major: copying it would cost more than it saves.
 const FEW_ROWS: usize = 8;
 
-/// Y ← finish(X · W). X: \[m, k\], W: \[k, n\], Y: \[m, n\].
+/// Y ← f(X · W + b). X: \[m, k\], W: \[k, n\], b: \[n\], Y: \[m, n\].
 pub(super) struct PairProduct<'a, T> {
     pub(super) x: SparseRows<'a, T>,
     pub(super) w: MatRef<'a, T>,
-    pub(super) finish: Finish<'a, T>,
+    pub(super) bias: Option<&'a [T]>,
+    pub(super) f: Activation,
     pub(super) y: MatMut<'a, T>,
     pub(super) scratch: &'a mut Scratch<T>,
 }
@@ -51,13 +51,23 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<T = T>>(self, on: On<V>) {
-        let Self { x, w, finish, mut y, scratch } = self;
+        let Self { x, w, bias, f, mut y, scratch } = self;
         let (m, k, n, width) = (y.rows(), w.rows(), y.cols(), block_columns::<T>());
+        let block_of_bias = |j: usize, len: usize| {
+            let mut block = [T::zero(); MAX_BLOCK];
+            if let Some(bias) = bias {
+                block[..len].copy_from_slice(&bias[j..j + len]);
+            }
+            block
+        };
         if m == 0 || k == 0 {
             for (j, len) in strips(n, width, [y.block_cols(), y.block_cols()]) {
-                let mut y = y.strip(j, len);
-                (0..m).for_each(|i| y.row(i).fill(T::zero()));
-                finish_strip(on, &finish, &mut y, j);
+                let (bias, mut y) = (block_of_bias(j, len), y.strip(j, len));
+                for i in 0..m {
+                    for (part, bias) in y.row(i).chunks_mut(V::LANES).zip(bias.chunks(V::LANES)) {
+                        on.store_part(on.activation(f, on.load(bias)), part);
+                    }
+                }
             }
             return;
         }
@@ -71,19 +81,24 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
             let direct = whole && (w.stride() == width || m < FEW_ROWS);
             let mut y = y.strip(j, len);
             let mut target = if whole { y.reborrow() } else { rows(&mut sums, m, width) };
-            let mut target = Lines::new(&mut target);
+            let mut lines = Lines::new(&mut target);
+            let bias = block_of_bias(j, len);
             for part in 0..lists.parts() {
                 let lists = lists.part(part);
                 for p in lists.panels() {
-                    let first = p * lists.panel();
+                    let (first, fresh) = (p * lists.panel(), p == 0);
                     let panel = panel(&w, first, lists.height(p), direct.then_some(width), &mut copy);
-                    gather_panel(on, lists, p, x.values(), panel, &mut target, p == 0);
+                    if first + lists.panel() < k {
+                        gather_panel(on, lists, p, x.values(), panel, &mut lines, fresh);
+                    } else {
+                        let mut activated = Activated { lines: &mut lines, f, bias: &bias };
+                        gather_panel(on, lists, p, x.values(), panel, &mut activated, fresh);
+                    }
                 }
             }
             if !whole {
                 y.copy_from(rows(&mut sums, m, width).as_ref().strip(0, len));
             }
-            finish_strip(on, &finish, &mut y, j);
         }
         scratch.give(copy);
         scratch.give(sums);
@@ -179,6 +194,9 @@ pub(super) unsafe trait Target<V: Vector> {
     /// Two lines, from some column on.
     type Place: Copy;
 
+    /// Whether what is stored is more than the sums, so that lines without entries count, too.
+    const COMPLETES: bool = false;
+
     /// How many lines there are.
     fn lines(&self) -> usize;
 
@@ -261,21 +279,85 @@ unsafe impl<V: Vector> Target<V> for Lines<'_, V::T> {
     }
 }
 
+/// Lines of a matrix that get f(sum + bias) instead of a last sum.
+///
+/// There, in registers, the function costs less than in a pass of its own: its steps overlap with the beginning of the next sums.
+struct Activated<'a, 'm, T> {
+    lines: &'a mut Lines<'m, T>,
+    f: Activation,
+    bias: &'a [T; MAX_BLOCK],
+}
+
+// SAFETY: as its lines.
+unsafe impl<V: Vector> Target<V> for Activated<'_, '_, V::T> {
+    /// Where the lines are, and from which column on.
+    type Place = ([*mut V::T; 2], usize);
+
+    const COMPLETES: bool = true;
+
+    fn lines(&self) -> usize {
+        self.lines.lines
+    }
+
+    #[inline(always)]
+    unsafe fn place(&mut self, lines: [u32; 2], c: usize) -> Self::Place {
+        // SAFETY: the caller promises what the lines ask for.
+        (unsafe { Target::<V>::place(self.lines, lines, c) }, c)
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, on: On<V>, (from, _): Self::Place) -> V::Pair {
+        // SAFETY: as above.
+        unsafe { self.lines.load(on, from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(&mut self, on: On<V>, sums: V::Pair, (to, c): Self::Place) {
+        // SAFETY: `c` is a column of a block, from which on a pair's columns follow; the rest as above.
+        unsafe {
+            let bias = self.bias.as_ptr().add(c);
+            // One way for each function, with nothing left to decide within.
+            let y = match self.f {
+                Activation::Linear => activate(on, Activation::Linear, sums, bias),
+                Activation::Tanh => activate(on, Activation::Tanh, sums, bias),
+                Activation::Relu => activate(on, Activation::Relu, sums, bias),
+                Activation::Sigmoid => activate(on, Activation::Sigmoid, sums, bias),
+            };
+            self.lines.store(on, y, to);
+        }
+    }
+}
+
+/// f(sums + bias) of two lines.
+///
+/// # Safety
+/// There must be a bias for each column.
+#[inline(always)]
+unsafe fn activate<V: Vector>(on: On<V>, f: Activation, mut sums: V::Pair, bias: *const V::T) -> V::Pair {
+    for s in 0..V::Pair::COLS {
+        // SAFETY: see above.
+        let bias = unsafe { V::load(bias.add(s * V::LANES)) };
+        sums[0][s] = on.activation(f, sums[0][s].add(bias));
+        sums[1][s] = on.activation(f, sums[1][s].add(bias));
+    }
+    sums
+}
+
 /// Adds what panel `p` contributes to the lines of `target`; or, if `fresh`, begins with it.
 #[inline(always)]
-pub(super) fn gather_panel<V: Vector>(
+pub(super) fn gather_panel<V: Vector, T: Target<V>>(
     on: On<V>,
     lists: &PairLists,
     p: usize,
     values: &[V::T],
     panel: Panel<'_, V::T>,
-    target: &mut impl Target<V>,
+    target: &mut T,
     fresh: bool,
 ) {
     let (width, part) = (block_columns::<V::T>(), V::Pair::COLS * V::LANES);
     let Listed { heads, full, stream } = lists.of_panel(p);
-    // A pair without entries begins with zeros, and else changes nothing.
-    let heads = if fresh { heads } else { &heads[..full] };
+    // A pair without entries begins with zeros, and else adds nothing.
+    let heads = if fresh || T::COMPLETES { heads } else { &heads[..full] };
     assert!(values.len() > u8::MAX as usize, "a value for every byte");
     assert!(target.lines() == lists.lines(), "lines of the target");
     assert!(
@@ -346,49 +428,4 @@ unsafe fn gather<V: Vector>(
         }
     }
     at
-}
-
-/// y ← finish(y) for a strip of Y that begins at column `j`.
-#[inline(always)]
-fn finish_strip<V: Vector>(on: On<V>, finish: &Finish<'_, V::T>, y: &mut MatMut<'_, V::T>, j: usize) {
-    // One loop for each function, with nothing left to decide within.
-    match *finish {
-        Finish::Nothing | Finish::Activate(Activation::Linear, None) => {}
-        Finish::Activate(f, bias) => match f {
-            Activation::Linear => activate_strip(on, Activation::Linear, bias, y, j),
-            Activation::Tanh => activate_strip(on, Activation::Tanh, bias, y, j),
-            Activation::Relu => activate_strip(on, Activation::Relu, bias, y, j),
-            Activation::Sigmoid => activate_strip(on, Activation::Sigmoid, bias, y, j),
-        },
-        Finish::Slope(..) => {
-            for i in 0..y.rows() {
-                for (c, part) in y.row(i).chunks_mut(V::LANES).enumerate() {
-                    let sums = on.load_part(part, V::T::default());
-                    on.store_part(finish.apply(on, i, j + c * V::LANES, part.len(), sums), part);
-                }
-            }
-        }
-    }
-}
-
-/// y ← f(y + bias) for such a strip, a vector of columns at a time.
-#[inline(always)]
-fn activate_strip<V: Vector>(
-    on: On<V>,
-    f: Activation,
-    bias: Option<&[V::T]>,
-    y: &mut MatMut<'_, V::T>,
-    j: usize,
-) {
-    for c in (0..y.cols()).step_by(V::LANES) {
-        let len = V::LANES.min(y.cols() - c);
-        let bias = match bias {
-            Some(bias) => on.load_part(&bias[j + c..][..len], V::T::default()),
-            None => on.zero(),
-        };
-        for i in 0..y.rows() {
-            let part = &mut y.row(i)[c..c + len];
-            on.store_part(on.activation(f, on.load_part(part, V::T::default()).add(bias)), part);
-        }
-    }
 }

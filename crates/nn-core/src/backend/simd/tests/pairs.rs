@@ -146,11 +146,13 @@ impl Check for Products {
                     let what = format!("{what}, {with:?}");
                     let mut product = || {
                         let mut y = Stored::guarded(m, n, block(1), |_, _| T::nan());
-                        let finish = Finish::Activate(f, bias);
                         let (w, y_view, scratch) = (stored.view(), y.view_mut(), &mut scratch);
                         match with {
-                            With::Pairs => on.run(PairProduct { x, w, finish, y: y_view, scratch }),
-                            With::Ink => on.run(InkProduct { x, w, finish, y: y_view }),
+                            With::Pairs => on.run(PairProduct { x, w, bias, f, y: y_view, scratch }),
+                            With::Ink => {
+                                let finish = Finish::Activate(f, bias);
+                                on.run(InkProduct { x, w, finish, y: y_view });
+                            }
                         }
                         y
                     };
@@ -233,8 +235,8 @@ impl Check for Extremes {
             // Small whole numbers, whose sums are exact.
             let w = Stored::new(k, n, None, |p, j| T::of(((p * 7 + j * 3) % 5) as f64));
             let mut y = Stored::guarded(m, n, None, |_, _| T::nan());
-            let finish = Finish::Nothing;
-            on.run(PairProduct { x, w: w.view(), finish, y: y.view_mut(), scratch: &mut scratch });
+            let (w_view, f, to) = (w.view(), Activation::Linear, y.view_mut());
+            on.run(PairProduct { x, w: w_view, bias: None, f, y: to, scratch: &mut scratch });
             let scale = f64::from(byte) / 255.0;
             let what = format!("{name}: all bytes {byte}");
             y.assert_close(&what, |_, j| (scale * (0..k).map(|p| w.at(p, j).wide()).sum::<f64>(), 0.0));
@@ -274,8 +276,8 @@ impl Check for Columns {
                 let mut y = Stored::guarded(m, len, Some(width), |_, _| T::nan());
                 let mut dw = Stored::guarded(k, len, Some(width), |_, _| T::zero());
                 let (w, delta) = (w.view().columns(j, len), delta.view().columns(j, len));
-                let finish = Finish::Nothing;
-                on.run(PairProduct { x, w, finish, y: y.view_mut(), scratch: &mut scratch });
+                let (bias, f, to) = (None, Activation::Linear, y.view_mut());
+                on.run(PairProduct { x, w, bias, f, y: to, scratch: &mut scratch });
                 let (alpha, sum) = (T::one(), Sum::Continue);
                 on.run(PairOuter { alpha, x, delta, sum, dw: dw.view_mut(), scratch: &mut scratch });
                 [(m, y), (k, dw)].map(|(rows, matrix)| -> Vec<Vec<T>> {
