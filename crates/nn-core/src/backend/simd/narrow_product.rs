@@ -38,7 +38,7 @@ impl<T: Element> Kernel<T> for NarrowProduct<'_, T> {
     fn run<V: Vector<T = T>>(mut self, on: On<V>) {
         with_columns!(self.w.cols(), K => {
             // As many rows at once as there are registers for: K sums and a vector of X for each row, and one vector of W.
-            const ROWS: usize = if K <= 6 { 4 } else { 2 };
+            const ROWS: usize = if K <= 6 { MAX_ROWS } else { 2 };
             if V::MANY_REGISTERS { self.of::<V, K, ROWS>(on) } else { self.of::<V, K, 1>(on) }
         });
     }
@@ -60,29 +60,32 @@ impl<T: Element> NarrowProduct<'_, T> {
             }
         }
         let mut i = 0;
+        let mut sums = [T::zero(); SUMS];
         while i < m {
-            let sums = if m - i >= R {
-                sums_of_rows::<T, V, K, R>(on, (x, steps), i, &columns_of_w)
+            let rows = if m - i >= R {
+                sums_of_rows::<T, V, K, R>(on, (x, steps), i, &columns_of_w, &mut sums);
+                R
             } else {
-                let mut sums = [[T::zero(); SUMS]; R];
-                sums[0] = sums_of_rows::<T, V, K, 1>(on, (x, steps), i, &columns_of_w)[0];
-                sums
+                sums_of_rows::<T, V, K, 1>(on, (x, steps), i, &columns_of_w, &mut sums);
+                1
             };
-            let done = if m - i >= R { R } else { 1 };
-            for (r, sums) in sums.iter().enumerate().take(done) {
+            for r in 0..rows {
                 for (to, j) in y.row(i + r).chunks_mut(V::LANES).zip((0..).step_by(V::LANES)) {
-                    let sums = on.load(&sums[j..]);
+                    let sums = on.load(&sums[r * K + j..]);
                     on.store_part(finish.apply(on, i + r, j, to.len(), sums), to);
                 }
             }
-            i += done;
+            i += rows;
         }
         scratch.give(columns_of_w);
     }
 }
 
-/// Room for the sums of a row: whole vectors.
-const SUMS: usize = 2 * MAX_LANES;
+/// Most rows at once.
+const MAX_ROWS: usize = 4;
+
+/// Room for the sums of the rows at once, and for a vector from where any of them begins.
+const SUMS: usize = MAX_ROWS * MAX_NARROW + MAX_LANES;
 
 /// lanes\[r\]\[k\] ← lanes\[r\]\[k\] + x\[r\] ⊙ w\[k\] for `count` vectors of steps. For each of these there is a vector of every row,
 /// and there are K of W, one column's after the other's.
@@ -116,7 +119,7 @@ unsafe fn add_products<V: Vector, const K: usize, const R: usize>(
     lanes
 }
 
-/// The products of rows `i .. i + R` of X with all columns of W.
+/// sums ← the products of rows `i .. i + R` of X with all columns of W, row after row.
 #[cfg_attr(not(test), inline(always))]
 #[cfg_attr(test, inline(never))]
 fn sums_of_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
@@ -124,7 +127,8 @@ fn sums_of_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
     (x, cols): (&Source<'_, T>, usize),
     i: usize,
     mut columns_of_w: &[T],
-) -> [[T; SUMS]; R] {
+    sums: &mut [T; SUMS],
+) {
     let mut lanes = [[on.zero(); K]; R];
     let block = if let Source::Matrix(matrix) = x { matrix.block_cols() } else { cols };
     for j in (0..cols).step_by(block.max(1)) {
@@ -152,15 +156,12 @@ fn sums_of_rows<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
             }
         }
     }
-    let mut sums = [[T::zero(); SUMS]; R];
-    for r in 0..R {
-        for first in (0..K).step_by(V::LANES) {
-            // `sums` takes a full set of vectors. In place of those beyond the last column any will do: nobody reads their sums.
-            let mut part = [lanes[r][first]; MAX_LANES];
-            let own = &lanes[r][first..(first + V::LANES).min(K)];
-            part[..own.len()].copy_from_slice(own);
-            on.store(on.sums(&part), &mut sums[r][first..]);
+    for first in (0..R * K).step_by(V::LANES) {
+        // The sums of as many vectors as there are lanes are formed together, whichever rows they belong to.
+        let mut part = [on.zero(); MAX_LANES];
+        for (at, part) in (first..R * K).zip(&mut part[..V::LANES]) {
+            *part = lanes[at / K][at % K];
         }
+        on.store(on.sums(&part), &mut sums[first..]);
     }
-    sums
 }
