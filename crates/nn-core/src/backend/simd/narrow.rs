@@ -146,25 +146,13 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
         for (j, len) in strips(n, width, [output.block_cols(), delta.block_cols()]) {
             let w: [[V; TILE_VECTORS]; K] = columns(on, w, j, len);
             let (output, mut delta) = (output.strip(j, len), delta.strip(j, len));
-            for i in 0..m {
-                let (dy, y, to) = (&dy.row(i)[..K], output.row(i), delta.row(i));
-                let first = on.splat(dy[0]);
-                let mut sums: [V; TILE_VECTORS] = std::array::from_fn(|s| first.mul(w[0][s]));
-                for k in 1..K {
-                    let d = on.splat(dy[k]);
-                    for s in 0..TILE_VECTORS {
-                        sums[s] = d.mul_add(w[k][s], sums[s]);
-                    }
-                }
-                if len == width {
-                    for s in 0..TILE_VECTORS {
-                        let y = on.load(&y[s * V::LANES..]);
-                        on.store(on.slope(*f, sums[s], y), &mut to[s * V::LANES..]);
-                    }
-                } else {
-                    for (s, (y, to)) in y.chunks(V::LANES).zip(to.chunks_mut(V::LANES)).enumerate() {
-                        on.store_part(on.slope(*f, sums[s], on.load_part(y, T::zero())), to);
-                    }
+            // One loop for each function, with nothing left to decide within.
+            match *f {
+                Activation::Linear => backpropagate_strip(on, Activation::Linear, w, dy, &output, &mut delta),
+                Activation::Tanh => backpropagate_strip(on, Activation::Tanh, w, dy, &output, &mut delta),
+                Activation::Relu => backpropagate_strip(on, Activation::Relu, w, dy, &output, &mut delta),
+                Activation::Sigmoid => {
+                    backpropagate_strip(on, Activation::Sigmoid, w, dy, &output, &mut delta)
                 }
             }
         }
@@ -198,6 +186,40 @@ impl<T: Element> NarrowBackpropagate<'_, T> {
             }
             for i in whole..m {
                 backpropagate_rows::<T, V, K, 1>(on, dy, &panel, *f, &output, &mut delta, i);
+            }
+        }
+    }
+}
+
+/// All rows of the strip of δ whose part of W is in registers.
+#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(test, inline(never))]
+fn backpropagate_strip<T: Element, V: Vector<T = T>, const K: usize>(
+    on: On<V>,
+    f: Activation,
+    w: [[V; TILE_VECTORS]; K],
+    dy: &MatRef<'_, T>,
+    output: &MatRef<'_, T>,
+    delta: &mut MatMut<'_, T>,
+) {
+    for i in 0..delta.rows() {
+        let (dy, y, to) = (&dy.row(i)[..K], output.row(i), delta.row(i));
+        let first = on.splat(dy[0]);
+        let mut sums: [V; TILE_VECTORS] = std::array::from_fn(|s| first.mul(w[0][s]));
+        for k in 1..K {
+            let d = on.splat(dy[k]);
+            for s in 0..TILE_VECTORS {
+                sums[s] = d.mul_add(w[k][s], sums[s]);
+            }
+        }
+        if to.len() == TILE_VECTORS * V::LANES {
+            for s in 0..TILE_VECTORS {
+                let y = on.load(&y[s * V::LANES..]);
+                on.store(on.slope(f, sums[s], y), &mut to[s * V::LANES..]);
+            }
+        } else {
+            for (s, (y, to)) in y.chunks(V::LANES).zip(to.chunks_mut(V::LANES)).enumerate() {
+                on.store_part(on.slope(f, sums[s], on.load_part(y, T::zero())), to);
             }
         }
     }
