@@ -32,6 +32,13 @@ const MIN_SHARDS_PER_LANE: usize = 2;
 /// more among few.
 const SHARDS_PER_WIDE_LANE: usize = 8;
 
+/// The most lanes where nothing is summed, as in predictions. Lanes cost nothing there, and so many leave no number of threads without work,
+/// nor a thread that comes late with half of it.
+const MAX_LANES_WITHOUT_SUMS: usize = 64;
+
+/// Shards from which on there are so many: fewer could not be shared out evenly, and all threads share each of them instead.
+const MIN_SHARDS_WITHOUT_SUMS: usize = 2 * SHARDS_PER_WIDE_LANE;
+
 /// Numbered buffers.
 #[derive(Debug)]
 pub(super) struct Buffers<T> {
@@ -49,13 +56,20 @@ pub(super) struct Lane<T> {
     pub(super) kept_ints: Vec<AlignedBuf<i32>>,
 }
 
-/// How the rows of a batch are cut: `(first row, rows)` of each lane. A function of the number of rows, the rows of a shard, and the
-/// blocks of columns that the widest weights have: where threads can be given columns, there are fewer lanes, in numbers that
-/// can be shared out evenly.
-pub(super) fn lanes(rows: usize, shard_rows: usize, blocks: usize) -> impl Iterator<Item = (usize, usize)> {
+/// How the rows of a batch are cut: `(first row, rows)` of each lane. A function of the number of rows, the rows of a shard, whether
+/// anything is `summed` over the rows, and the blocks of columns that the widest weights have: where threads can be given columns, there
+/// are fewer lanes, in numbers that can be shared out evenly.
+pub(super) fn lanes(
+    rows: usize,
+    shard_rows: usize,
+    blocks: usize,
+    summed: bool,
+) -> impl Iterator<Item = (usize, usize)> {
     let shards = rows.div_ceil(shard_rows);
     let most = (shards / MIN_SHARDS_PER_LANE).clamp(1, MAX_LANES);
-    let lanes = if blocks < SHARDS_PER_WIDE_LANE {
+    let lanes = if !summed && shards >= MIN_SHARDS_WITHOUT_SUMS {
+        shards.min(MAX_LANES_WITHOUT_SUMS)
+    } else if blocks < SHARDS_PER_WIDE_LANE {
         most
     } else {
         let few = (shards / SHARDS_PER_WIDE_LANE).max(2).min(most);
@@ -137,7 +151,8 @@ impl<T: Scalar> Plan<T> {
         let axes: Vec<_> = axes
             .iter()
             .map(|&(symbol, rows)| {
-                (symbol, lanes(rows, shard_rows, blocks).map(|span| make(symbol, span)).collect())
+                let summed = program.sums.iter().any(|sum| sum_of(symbol, sum) > 0);
+                (symbol, lanes(rows, shard_rows, blocks, summed).map(|span| make(symbol, span)).collect())
             })
             .collect();
         let once = Buffers {
@@ -421,10 +436,10 @@ mod tests {
     proptest! {
         #[test]
         fn lanes_cover_every_row_once_and_begin_at_shards(
-            rows in 0usize..100_000, shard_rows in 1usize..600, blocks in 0usize..20
+            rows in 0usize..100_000, shard_rows in 1usize..600, blocks in 0usize..20, summed in any::<bool>()
         ) {
             let mut next = 0;
-            for (first, n) in lanes(rows, shard_rows, blocks) {
+            for (first, n) in lanes(rows, shard_rows, blocks, summed) {
                 prop_assert_eq!(first, next);
                 prop_assert!(first % shard_rows == 0 || n == 0);
                 next = first + n;

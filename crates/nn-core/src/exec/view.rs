@@ -29,7 +29,7 @@ use crate::{Error, Result, Scalar};
 ///
 /// let explained = explain(&g, &[y], 60_000, 256)?;
 /// let stage = &explained.stages[0];
-/// assert_eq!((stage.shards, stage.lanes), (235, 16));
+/// assert_eq!((stage.shards, stage.lanes), (235, 64));
 /// let step = &explained.steps[stage.per_shard[0]];
 /// assert_eq!(step.kernel, "affine tanh");
 /// assert_eq!(step.inputs[0].dims, [256, 784]);
@@ -168,7 +168,8 @@ fn explain_for(
     let rows_of_any = |_| Some(rows);
     let lower = written(graph, &analysis, fetches, &feeds, &rows_of_any, None)?;
     let shard_rows = shard_rows.max(1);
-    let lanes = || lanes(rows, shard_rows, most_blocks(graph, block));
+    let summed = !lower.program.sums.is_empty();
+    let lanes = || lanes(rows, shard_rows, most_blocks(graph, block), summed);
     let longest_lane = lanes().map(|(_, rows)| rows).max().unwrap_or(0);
     let cut = if rows == 0 { (0, 0) } else { (rows.div_ceil(shard_rows), lanes().count()) };
     let mut describe = Describe::new(&lower, rows, shard_rows.min(longest_lane));
