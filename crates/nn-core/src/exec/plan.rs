@@ -433,6 +433,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn lanes_are_few_where_gradients_are_summed_and_many_where_nothing_is() {
+        let counts = |rows| [true, false].map(|summed| lanes(rows, 252, 8, summed).count());
+        assert_eq!([500, 3_700, 10_000, 60_000].map(counts), [[1, 1], [2, 2], [4, 40], [16, 64]]);
+    }
+
     proptest! {
         #[test]
         fn lanes_cover_every_row_once_and_begin_at_shards(

@@ -72,7 +72,7 @@ impl Check for Accuracy {
             );
             assert!(worst.0 <= most, "{name}: {} errs by {} units at {:e}", f.name(), worst.0, worst.1);
             if f == Unary::Activation(Activation::Tanh) {
-                let (one, from) = (T::one(), T::of(20.0));
+                let (one, from) = (T::one(), T::TANH_HIGHEST);
                 for (&x, &y) in grid.iter().zip(&y) {
                     assert!(
                         y.abs() <= one && (x.abs() < from || y.abs() == one),
