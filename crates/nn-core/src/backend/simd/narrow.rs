@@ -350,8 +350,10 @@ pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usi
             // loading a part of a vector takes longer.
             let start = if K < V::LANES { first } else { first.min(K - V::LANES) };
             let parts = start..(start + V::LANES).min(K);
-            if K >= V::LANES && len - s * V::LANES >= V::LANES {
-                let rows = &w.as_slice()[(j + s * V::LANES) * w.stride() + start..];
+            let rows = w.as_slice().get((j + s * V::LANES) * w.stride() + start..).unwrap_or_default();
+            let whole = len - s * V::LANES >= V::LANES;
+            if whole && rows.len() >= (V::LANES - 1) * w.stride() + V::LANES {
+                // A vector of a row may hold the beginning of the next row, too: what becomes of that is not used.
                 on.transpose(rows, w.stride(), &mut *to, V::LANES);
             } else {
                 for c in 0..V::LANES {
