@@ -206,20 +206,22 @@ impl<'a, T: Scalar> Dataset<'a, T> {
         }
     }
 
-    /// The examples with these numbers, in this order. Inputs are not copied.
-    pub(crate) fn select<'b>(&self, picked: &[u32], room: &'b mut Room<T>) -> Result<Batch<'b, T>>
+    /// The `len` examples with the first of these numbers, in this order; those that follow are likely to be the next ones. Inputs are not
+    /// copied.
+    pub(crate) fn select<'b>(&self, order: &[u32], len: usize, room: &'b mut Room<T>) -> Result<Batch<'b, T>>
     where
         'a: 'b,
     {
         let Room { rows, classes, weights } = room;
         rows.clear();
-        rows.extend(picked.iter().map(|&row| row + self.first as u32));
-        let (rows, list) = (&*rows, Rows::List(rows));
+        rows.extend(order.iter().take(2 * len).map(|&row| row + self.first as u32));
+        let (picked, rows, list) = (&order[..len], &rows[..len], Rows::List(rows));
         classes.resize_with(self.targets.len(), Vec::new);
         let mut batch = Batch { inputs: SmallVec::new(), targets: SmallVec::new(), weights: None };
         for &x in &self.inputs {
             let x: InputRef<'b, T> = x;
-            batch.inputs.push(x.select(list)?);
+            // Sliced, and not selected alone, so that the next rows are known.
+            batch.inputs.push(x.select(list)?.slice(0, len));
         }
         for (target, buffer) in self.targets.iter().zip(classes) {
             batch.targets.push(target.select(rows, buffer)?);
@@ -328,8 +330,8 @@ mod tests {
             rows.iter().map(|&r| (f32::from(r), i32::from(r), f32::from(r), f32::from(r))).collect()
         };
         let mut room = Room::default();
-        assert_eq!(contents(&last.select(&[3, 0, 0], &mut room)?), expected(&[7, 4, 4]));
-        assert_eq!(contents(&last.select(&[1], &mut room)?), expected(&[5]));
+        assert_eq!(contents(&last.select(&[3, 0, 0, 2], 3, &mut room)?), expected(&[7, 4, 4]));
+        assert_eq!(contents(&last.select(&[1], 1, &mut room)?), expected(&[5]));
         assert_eq!(contents(&last.batch(1, 2)), expected(&[5, 6]));
         let (again, _) = last.split_last(0.25)?;
         assert_eq!(contents(&again.whole()), expected(&[4, 5, 6]));

@@ -134,8 +134,7 @@ fn train_epoch<T: Scalar>(
         let first = batch * plan.batch_rows;
         let len = plan.batch_rows.min(rows - first);
         trained.figures.add(&if shuffled {
-            let picked = &buffers.order[first..first + len];
-            network.train_batch(&train.select(picked, &mut buffers.room)?)?
+            network.train_batch(&train.select(&buffers.order[first..], len, &mut buffers.room)?)?
         } else {
             network.train_batch(&train.batch(first, len))?
         });

@@ -311,8 +311,17 @@ impl<'a, T: Scalar> InputRef<'a, T> {
     }
 
     /// Selected rows `start .. start + len` of this selection. Panics if they are not all there.
+    ///
+    /// If they were picked by a list, those that follow them there may be fetched from memory early, because who takes a
+    /// batch from a longer list mostly takes the next one after it.
     pub fn slice(&self, start: usize, len: usize) -> Self {
-        self.with_rows(self.selection().slice(start, len))
+        let part = self.with_rows(self.selection().slice(start, len));
+        match (self, part) {
+            (Self::SparseBytes(x), Self::SparseBytes(part)) => {
+                Self::SparseBytes(part.sliced_from(x, start + len))
+            }
+            _ => part,
+        }
     }
 
     fn with_rows(&self, rows: Rows<'a>) -> Self {
@@ -320,7 +329,7 @@ impl<'a, T: Scalar> InputRef<'a, T> {
             Self::Dense(x) => Self::Dense(DenseRows { rows, ..x }),
             Self::Bytes(x) => Self::Bytes(Bytes { rows, ..x }),
             Self::Sparse(x) => Self::Sparse(CsrRef { rows, ..x }),
-            Self::SparseBytes(x) => Self::SparseBytes(SparseRows { rows, prepared: &[], ..x }),
+            Self::SparseBytes(x) => Self::SparseBytes(SparseRows { rows, prepared: &[], next: &[], ..x }),
         }
     }
 

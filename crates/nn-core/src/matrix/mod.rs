@@ -5,12 +5,15 @@
 
 mod buffer;
 mod input;
+mod pair_lists;
 mod sparse;
 
 pub use buffer::{AlignedBuf, Scratch};
 pub use input::{Bytes, Csr, CsrRef, DenseRows, InputRef, Rows};
-pub(crate) use sparse::{GROUP_ROWS, Head, Listed, MAX_PANEL, NO_LINE, PairLists, RowsId, Writer};
-pub use sparse::{Prepared, SparseBytes, SparseRows};
+pub use pair_lists::Prepared;
+pub(crate) use pair_lists::{Head, Listed, MAX_PANEL, NO_LINE, PairLists, Writer};
+pub(crate) use sparse::{GROUP_ROWS, KINDS, RowsId};
+pub use sparse::{SparseBytes, SparseRows};
 
 use crate::{Error, Result};
 

@@ -88,7 +88,7 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
                 for p in lists.panels() {
                     let (first, fresh) = (p * lists.panel(), p == 0);
                     let panel = panel(&w, first, lists.height(p), direct.then_some(width), &mut copy);
-                    if first + lists.panel() < k {
+                    if first + lists.height(p) < k {
                         gather_panel(on, lists, p, x.values(), panel, &mut lines, fresh);
                     } else {
                         let mut activated = Activated { lines: &mut lines, f, bias: &bias };

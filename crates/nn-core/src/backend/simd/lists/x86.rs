@@ -2,8 +2,9 @@
 
 use std::arch::x86_64::*;
 
+use super::kinds::nearest_portable;
 use super::{MAX_WORDS, Pair, WORD, counted};
-use crate::matrix::{Head, Writer};
+use crate::matrix::{Head, KINDS, Writer};
 
 /// Whether bytes can be compressed by one instruction here.
 #[inline(always)]
@@ -52,6 +53,15 @@ pub(super) unsafe fn list(row: &[u8], len: usize, places: &mut [u16], bytes: &mu
         }
         count
     }
+}
+
+/// The number of the example that differs least, the first of several.
+///
+/// # Safety
+/// The CPU must have the features.
+#[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq,popcnt")]
+pub(super) unsafe fn nearest(examples: &[[u64; KINDS]], masks: impl Iterator<Item = u64>) -> usize {
+    nearest_portable(examples, masks)
 }
 
 /// Entries of three bytes that a vector holds whole.

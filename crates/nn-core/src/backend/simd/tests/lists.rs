@@ -2,7 +2,7 @@
 
 use super::super::lists::partners::swap_partners;
 use super::super::lists::{
-    BEYOND, FEW_ENTRIES, Lists, list, list_portable, whole_words, write, write_portable,
+    BEYOND, FEW_ENTRIES, Lists, Pairs, list, list_portable, whole_words, write, write_portable,
 };
 use super::numbers;
 use super::pairs::bytes;
@@ -25,21 +25,35 @@ fn expected(a: &[u8], b: &[u8]) -> ([usize; 3], Vec<u8>) {
     (lens, both.chain(first).chain(second).collect())
 }
 
+/// What the lines of lists are.
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    Row,
+    Column,
+}
+
 /// Panics unless the lists are those of `lines`, each of which comes in one pair of each panel.
-fn check(lists: &Lists<'_>, lines: &[Vec<u8>], what: &str) {
+fn check(lists: &Lists<'_>, lines: &[Vec<u8>], by: By, what: &str) {
     let places = lines.first().map_or(0, Vec::len);
     let zeros = vec![0; places];
     // How often each line is met in each panel.
-    let panels = places.div_ceil(lists.part(0).panel());
+    let ends = (0..lists.parts()).map(|part| lists.part(part).panels().end);
+    let panels = ends.max().unwrap_or(0);
     let mut met = vec![vec![0; lines.len()]; panels];
     for lists in (0..lists.parts()).map(|part| lists.part(part)) {
         assert_eq!(lists.lines(), lines.len(), "{what}");
         for p in lists.panels() {
-            let own = p * lists.panel()..((p + 1) * lists.panel()).min(places);
+            // The last panel has all that is left.
+            let own = p * lists.panel()..if p + 1 == panels {
+                places
+            } else {
+                ((p + 1) * lists.panel()).min(places)
+            };
+            assert!(own.len() <= lists.height(p), "{what}: panel {p}");
             // Where a panel reaches into the next one, pairs of few entries have all of them in the first of the two.
             let first = p - p % 2;
             let two = first * lists.panel()..(first * lists.panel() + lists.height(first)).min(places);
-            let reaches = two.len() > lists.panel();
+            let reaches = by == By::Column && two.len() > lists.panel();
             let Listed { heads, full, mut stream } = lists.of_panel(p);
             for (i, head) in heads.iter().enumerate() {
                 assert_eq!(
@@ -100,19 +114,26 @@ fn every_entry_is_in_one_list_of_its_pair_by_row_and_by_column() {
                 let columns: Vec<Vec<u8>> =
                     (0..cols).map(|j| lines.iter().map(|line| line[j]).collect()).collect();
                 let what = format!("{cols} columns, rows {selection:?}");
-                check(&maker.lists_by_row(&x), &lines, &format!("{what}, by row"));
-                check(&maker.lists_by_column(&x), &columns, &format!("{what}, by column"));
+                check(&maker.lists_by_row(&x), &lines, By::Row, &format!("{what}, by row"));
+                check(&maker.lists_by_column(&x), &columns, By::Column, &format!("{what}, by column"));
                 // Kept or made again, they are the same.
-                check(&maker.lists_by_row(&x), &lines, &format!("{what}, by row again"));
-                check(&maker.lists_by_column(&x), &columns, &format!("{what}, by column again"));
-                for parts in [1, 2, 3, 8] {
+                check(&maker.lists_by_row(&x), &lines, By::Row, &format!("{what}, by row again"));
+                check(&maker.lists_by_column(&x), &columns, By::Column, &format!("{what}, by column again"));
+                for (parts, pairs) in
+                    [(1, Pairs::AsTheyCome), (2, Pairs::Alike), (3, Pairs::AsTheyCome), (8, Pairs::Alike)]
+                {
                     let mut made: Vec<Prepared> = (0..parts).map(|_| Prepared::default()).collect();
                     for (part, prepared) in made.iter_mut().enumerate() {
-                        prepared.make_by_row(&x, (part, parts), false);
+                        prepared.make_by_row(&x, (part, parts), pairs);
                         prepared.make_by_column(&x, (part, parts), false);
                     }
-                    check(&Lists::ByRow(&made), &lines, &format!("{what}, by row in {parts} parts"));
-                    check(&Lists::ByColumn(&made), &columns, &format!("{what}, by column in {parts} parts"));
+                    check(&Lists::ByRow(&made), &lines, By::Row, &format!("{what}, by row in {parts} parts"));
+                    check(
+                        &Lists::ByColumn(&made),
+                        &columns,
+                        By::Column,
+                        &format!("{what}, by column in {parts} parts"),
+                    );
                 }
             }
         }
