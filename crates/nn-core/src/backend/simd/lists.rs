@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::vector::ask_for;
 use crate::Scalar;
-use crate::matrix::{Head, MAX_PANEL, NO_LINE, PairLists, Prepared, SparseRows, Writer};
+use crate::matrix::{Head, MAX_PANEL, NO_LINE, PairLists, Prepared, Rows, SparseRows, Writer};
 
 /// Most columns of X in a panel. Of 256 bytes of W each, 196 of the 784 of MNIST are 49 KiB, of which some are never met: more than the L1
 /// cache holds. But fewer panels mean longer lists, and sums that are loaded and stored less often. (Measured: 128 take 3 % longer.)
@@ -68,8 +68,8 @@ impl<'a> Lists<'a> {
     pub(super) fn part(&self, i: usize) -> &'a PairLists {
         match self {
             Lists::Whole(lists) => lists,
-            Lists::ByRow(parts) => &parts[i].by_row,
-            Lists::ByColumn(parts) => &parts[i].by_column,
+            Lists::ByRow(parts) => &parts[i].handed_out[0],
+            Lists::ByColumn(parts) => &parts[i].handed_out[1],
         }
     }
 }
@@ -86,17 +86,6 @@ fn columns_of_part(columns: usize, part: (usize, usize)) -> Range<usize> {
     panels.start * panel..if panels.end == count { columns } else { panels.end * panel }
 }
 
-/// How long it may take to find rows to be paired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pairs {
-    /// No time: as they come.
-    AsTheyCome,
-    /// A while for a row that is met for the first time. For batches that are picked again and again from the same rows.
-    Alike,
-    /// As long as it takes to find the best. For lists that are kept.
-    Matched,
-}
-
 /// All there is.
 const WHOLE: (usize, usize) = (0, 1);
 
@@ -108,11 +97,11 @@ impl Prepared {
         }
         Lists::Whole(match x.group() {
             Some(group) => group.by_row.get_or_init(|| {
-                self.make_by_row(x, WHOLE, Pairs::Matched);
+                self.make_by_row(x, WHOLE, true);
                 self.by_row.compact()
             }),
             None => {
-                self.make_by_row(x, WHOLE, Pairs::AsTheyCome);
+                self.make_by_row(x, WHOLE, false);
                 &self.by_row
             }
         })
@@ -135,27 +124,24 @@ impl Prepared {
         })
     }
 
-    /// Lists of all pairs in a share of the panels.
-    pub(super) fn make_by_row<T: Scalar>(
-        &mut self,
-        x: &SparseRows<'_, T>,
-        part: (usize, usize),
-        pairs: Pairs,
-    ) {
+    /// Lists of all pairs in a share of the panels. If they are to be kept, they may take longer to make: rows are then matched. Rows
+    /// picked by a list, which mostly are picked again among others, are put in the order of their kinds. (It must not depend on who asks,
+    /// or how many threads there are: which rows are paired decides how sums are rounded.)
+    fn make_by_row<T: Scalar>(&mut self, x: &SparseRows<'_, T>, part: (usize, usize), kept: bool) {
         let (rows, columns) = (x.rows.len(), x.data().cols());
         let (count, panel, last) = panels_of_columns(columns);
         let panels = share(count, part);
         self.by_row.begin((rows, columns), (panel, panel.max(last)), panels.clone(), 0..rows.div_ceil(2));
-        if pairs != Pairs::Matched {
+        if !kept {
             // Picked rows lie anywhere in memory: all are asked for before the first is waited for, and into the L2 cache, which can wait for
             // more lines at once than the L1 cache. (Measured: 1.8 of 10 µs for half the columns of 50 rows.)
             let columns = columns_of_part(columns, part);
             (0..rows).for_each(|row| ask_for(&x.padded_row(row)[columns.clone()]));
         }
-        match pairs {
-            Pairs::AsTheyCome => (),
-            Pairs::Alike => self.by_row.set_order(|order| kinds::order(x, order)),
-            Pairs::Matched => self.match_rows(x),
+        match x.rows {
+            _ if kept => self.match_rows(x),
+            Rows::List(_) if rows <= kinds::MAX_ROWS => self.by_row.set_order(|order| kinds::order(x, order)),
+            _ => (),
         }
         for p in panels {
             let (first, len) = (p * panel, if p + 1 == count { last } else { panel });
@@ -170,20 +156,30 @@ impl Prepared {
         }
     }
 
+    /// Makes a part of the lists for several threads: by row, and by column for the way back.
+    pub(super) fn make_part<T: Scalar>(
+        &mut self,
+        x: &SparseRows<'_, T>,
+        part: (usize, usize),
+        backward: bool,
+    ) {
+        self.make_by_row(x, part, false);
+        if backward {
+            self.make_by_column(x, part, false);
+        }
+        self.hand_out(backward, copy_out, copy_out);
+        Self::ask_for_next(x, part);
+    }
+
     /// Asks for the bytes of the rows that are likely to be selected next, as far as [`make_by_row`](Self::make_by_row) will read them for this
     /// part. It is much for a thread to wait for at once, but nothing waits for it now. (Measured: 0.3 % of a step of 50 rows.)
-    pub(super) fn ask_for_next<T: Scalar>(x: &SparseRows<'_, T>, part: (usize, usize)) {
+    fn ask_for_next<T: Scalar>(x: &SparseRows<'_, T>, part: (usize, usize)) {
         let columns = columns_of_part(x.data().cols(), part);
         x.next().iter().for_each(|&row| ask_for(&x.any_padded_row(row as usize)[columns.clone()]));
     }
 
     /// Lists of a share of the pairs in all panels. If they are to be kept, few entries go into one panel.
-    pub(super) fn make_by_column<T: Scalar>(
-        &mut self,
-        x: &SparseRows<'_, T>,
-        part: (usize, usize),
-        kept: bool,
-    ) {
+    fn make_by_column<T: Scalar>(&mut self, x: &SparseRows<'_, T>, part: (usize, usize), kept: bool) {
         let (rows, columns) = (x.rows.len(), x.data().cols());
         // Whole tiles of columns, but for the last.
         let tiles = share(columns.div_ceil(TILE), part);
@@ -237,6 +233,27 @@ impl Prepared {
         self.by_row.set_order(|order| order.extend(partners::order(rows, apart)));
     }
 }
+
+/// to ← from, past the caches where there is a way.
+fn copy_out<T: Copy + Solid>(from: &[T], to: &mut Vec<T>) {
+    to.clear();
+    #[cfg(target_arch = "x86_64")]
+    x86::copy_out(from, to);
+    #[cfg(not(target_arch = "x86_64"))]
+    to.extend_from_slice(from);
+}
+
+/// Types without a byte that may be unwritten.
+///
+/// # Safety
+/// There must be none between, before or after the fields.
+unsafe trait Solid {}
+
+// SAFETY: a byte.
+unsafe impl Solid for u8 {}
+// SAFETY: four bytes, then two numbers of four.
+unsafe impl Solid for Head {}
+const _: () = assert!(size_of::<Head>() == 4 + 2 * size_of::<u32>());
 
 /// Takes the places in `beyond` out of pairs of lines that have more than few entries in all, and gives lines of these places alone; those
 /// of the other pairs stay, and are 0 there. (What follows the end of `beyond` in a line counts for nothing.)
@@ -389,7 +406,7 @@ pub(super) fn write_portable((lines, a, b): Pair<'_>, len: usize, to: &mut Write
     let (ma, mb) = (masks(a), masks(b));
     let picked = |f: fn(u64, u64) -> u64| Places(std::array::from_fn(|w| f(ma[w], mb[w])));
     let (both, first, second) = (picked(|a, b| a & b), picked(|a, b| a & !b), picked(|a, b| b & !a));
-    to.push(Head { both: both.len(), first: first.len(), second: second.len(), lines });
+    to.push(Head { both: both.len(), first: first.len(), second: second.len(), zero: 0, lines });
     to.stream.extend(both.flat_map(|place| [a[place as usize], place, b[place as usize]]));
     to.stream.extend(first.flat_map(|place| [a[place as usize], place]));
     to.stream.extend(second.flat_map(|place| [b[place as usize], place]));

@@ -45,7 +45,6 @@ use self::argmax::ArgMax;
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product, product};
 use self::ink::{InkOuter, InkProduct, MAX_ROWS};
-use self::lists::Pairs;
 use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
 use self::narrow_product::NarrowProduct;
 use self::pack::{Source, Widen};
@@ -231,16 +230,8 @@ macro_rules! backend {
                 part: (usize, usize),
                 prepared: &mut Prepared,
             ) -> bool {
-                // Whoever goes back through these rows trains on them, and meets them again in other batches.
-                let pairs = if backward { Pairs::Alike } else { Pairs::AsTheyCome };
-                for _ in 0..prepared.turns() {
-                    prepared.set_aside();
-                    prepared.make_by_row(x, part, pairs);
-                    if backward {
-                        prepared.make_by_column(x, part, false);
-                    }
-                }
-                Prepared::ask_for_next(x, part);
+                // A copy of the selection: the one that is lent lies on the stack of the thread that forked, which goes on writing there.
+                prepared.make_part(&{ *x }, part, backward);
                 true
             }
 

@@ -10,10 +10,13 @@ use super::{WORD, mask};
 use crate::Scalar;
 use crate::matrix::{KINDS, SparseRows};
 
+/// Most rows that can be put in order at once: many more than a shard has.
+pub(super) const MAX_ROWS: usize = 1 << u16::BITS;
+
 /// The selected rows in the order of their kinds; those of a kind as they come.
 pub(super) fn order<T: Scalar>(x: &SparseRows<'_, T>, order: &mut Vec<u16>) {
     let rows = x.rows.len();
-    assert!(rows <= 1 << u16::BITS, "{rows} rows");
+    assert!(rows <= MAX_ROWS, "{rows} rows");
     let kind = |row: usize| kind(x, x.rows.get(row));
     let mut begins = [0; KINDS + 1];
     (0..rows).for_each(|row| begins[kind(row) + 1] += 1);

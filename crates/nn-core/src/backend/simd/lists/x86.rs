@@ -2,8 +2,9 @@
 
 use std::arch::x86_64::*;
 
+use super::super::vector::LINE;
 use super::kinds::nearest_portable;
-use super::{MAX_WORDS, Pair, WORD, counted};
+use super::{MAX_WORDS, Pair, Solid, WORD, counted};
 use crate::matrix::{Head, KINDS, Writer};
 
 /// Whether bytes can be compressed by one instruction here.
@@ -62,6 +63,31 @@ pub(super) unsafe fn list(row: &[u8], len: usize, places: &mut [u16], bytes: &mu
 #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq,popcnt")]
 pub(super) unsafe fn nearest(examples: &[[u64; KINDS]], masks: impl Iterator<Item = u64>) -> usize {
     nearest_portable(examples, masks)
+}
+
+/// Appends to an empty `to` by stores that go past the caches. They don't wait until a line is out of other cores' caches, nor is it read
+/// before it is written.
+pub(super) fn copy_out<T: Copy + Solid>(from: &[T], to: &mut Vec<T>) {
+    assert!(to.is_empty(), "room from the beginning");
+    to.reserve(from.len());
+    let len = size_of_val(from);
+    let (begin, end) = (from.as_ptr().cast::<u8>(), to.as_mut_ptr().cast::<u8>());
+    // Whole lines only: of the first and the last one, others may have the rest.
+    let lead = end.align_offset(LINE).min(len);
+    let lines = (len - lead) / LINE;
+    // SAFETY: `len` bytes, all of them written, are read, and as many written, for which there is room; the two don't overlap, because
+    // one of them is borrowed mutably. Streamed stores begin at multiples of 64 from the first one. SSE2 is part of x86-64. The fence makes
+    // what was streamed visible before anything that is written later.
+    unsafe {
+        std::ptr::copy_nonoverlapping(begin, end, lead);
+        for at in (lead..lead + lines * LINE).step_by(size_of::<__m128i>()) {
+            _mm_stream_si128(end.add(at).cast(), _mm_loadu_si128(begin.add(at).cast()));
+        }
+        let rest = lead + lines * LINE;
+        std::ptr::copy_nonoverlapping(begin.add(rest), end.add(rest), len - rest);
+        _mm_sfence();
+        to.set_len(from.len());
+    }
 }
 
 /// Entries of three bytes that a vector holds whole.
@@ -231,7 +257,7 @@ unsafe fn write_pair<const WORDS: usize>(
         (both[w], first[w], second[w]) = (ma & mb, ma & !mb, mb & !ma);
     }
     let len = |masks: [u64; WORDS]| masks.iter().map(|mask| mask.count_ones()).sum::<u32>() as u8;
-    let head = Head { both: len(both), first: len(first), second: len(second), lines };
+    let head = Head { both: len(both), first: len(first), second: len(second), zero: 0, lines };
     if head.is_empty() {
         return head;
     }
