@@ -444,4 +444,25 @@ mod tests {
         assert!(bad(&[0, 2], &[1, 1], &[1.0, 2.0]), "a column twice");
         assert!(!bad(&[0, 2], &[0, 2], &[1.0, 2.0]));
     }
+
+    #[test]
+    fn a_part_of_picked_rows_knows_which_rows_follow() -> Result<()> {
+        let data = SparseBytes::new(&[1; 8], 8, 1, 1.0)?;
+        let next = |x: InputRef<'_, f64>| match x {
+            InputRef::SparseBytes(x) => x.next().to_vec(),
+            other => panic!("sparse bytes stay sparse bytes, these are {other:?}"),
+        };
+        let all = InputRef::sparse_bytes(&data);
+        let picked = all.select(Rows::List(&[7, 5, 3, 1, 6]))?;
+        assert_eq!(next(picked.slice(0, 2)), [3, 1], "as many as there are now");
+        assert_eq!(next(picked.slice(2, 2)), [6], "as many as are left");
+        assert_eq!(next(picked.slice(0, 2).slice(0, 1)), [5], "those of the smaller part");
+        assert_eq!(next(picked.slice(0, 2).slice(0, 2)), [3, 1], "a part that is all of a part");
+        assert!(
+            next(picked).is_empty()
+                && next(picked.slice(3, 2)).is_empty()
+                && next(all.slice(0, 2)).is_empty()
+        );
+        Ok(())
+    }
 }

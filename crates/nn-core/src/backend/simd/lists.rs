@@ -167,7 +167,14 @@ impl Prepared {
         if backward {
             self.make_by_column(x, part, false);
         }
-        self.hand_out(backward, copy_out, copy_out);
+        if part == WHOLE {
+            // Nobody else will read them.
+            let [by_row, by_column] = &mut self.handed_out;
+            std::mem::swap(by_row, &mut self.by_row);
+            std::mem::swap(by_column, &mut self.by_column);
+        } else {
+            self.hand_out(backward, copy_out, copy_out);
+        }
         Self::ask_for_next(x, part);
     }
 
