@@ -331,7 +331,6 @@ fn finish_part<T: Element, V: Vector<T = T>, const R: usize>(
 /// W is transposed in registers. Number by number (all the more with the scattered stores that compilers make of that), it would take
 /// longer than the product itself where the batch has few rows.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "vector s of each column, in registers")]
 pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usize>(
     on: On<V>,
     w: &MatRef<'_, T>,
@@ -339,42 +338,33 @@ pub(super) fn columns<T: Element, V: Vector<T = T>, const K: usize, const C: usi
     len: usize,
 ) -> [[V; C]; K] {
     assert!(w.is_plain() && w.cols() == K, "few columns, in rows");
-    let (mut from, mut to) = (Square::<T>::zeroed(), Square::<T>::zeroed());
-    let mut columns = [[on.zero(); C]; K];
-    for s in 0..C {
-        if s * V::LANES >= len {
-            break;
-        }
-        for first in (0..K).step_by(V::LANES) {
+    // For each of the C vectors of all columns, these in memory.
+    let mut transposed: [_; C] = std::array::from_fn(|_| Square::<T>::zeroed());
+    for (first, transposed) in (0..len).step_by(V::LANES).zip(&mut transposed) {
+        let (j, len) = (j + first, V::LANES.min(len - first));
+        for k in (0..K).step_by(V::LANES) {
             // The last columns don't fill a vector. Where there are enough before them, these are transposed again with them, because
             // loading a part of a vector takes longer.
-            let start = if K < V::LANES { first } else { first.min(K - V::LANES) };
-            let parts = start..(start + V::LANES).min(K);
-            let rows = w.as_slice().get((j + s * V::LANES) * w.stride() + start..).unwrap_or_default();
-            let whole = len - s * V::LANES >= V::LANES;
-            if whole && rows.len() >= (V::LANES - 1) * w.stride() + V::LANES {
+            let k = if K < V::LANES { k } else { k.min(K - V::LANES) };
+            let to = &mut transposed[k * V::LANES..];
+            let rows = w.as_slice().get(j * w.stride() + k..).unwrap_or_default();
+            if len == V::LANES && rows.len() >= (V::LANES - 1) * w.stride() + V::LANES {
                 // A vector of a row may hold the beginning of the next row, too: what becomes of that is not used.
-                on.transpose(rows, w.stride(), &mut *to, V::LANES);
-            } else {
-                for c in 0..V::LANES {
-                    let row = s * V::LANES + c;
-                    // Beyond the last row, nothing is loaded, not even a part of no numbers: the address of an empty slice points
-                    // nowhere, and a masked load from there, though it reads nothing, takes as long as hundreds of others.
-                    let row = if row < len {
-                        on.load_part(&w.row(j + row)[parts.clone()], T::zero())
-                    } else {
-                        on.zero()
-                    };
-                    on.store(row, &mut from[c * V::LANES..]);
-                }
-                on.transpose(&*from, V::LANES, &mut *to, V::LANES);
+                on.transpose(rows, w.stride(), to, V::LANES);
+                continue;
             }
-            for k in first..parts.end {
-                columns[k][s] = on.load(&to[(k - start) * V::LANES..]);
+            let mut from = Square::<T>::zeroed();
+            for c in 0..len {
+                // Beyond the last row, nothing is loaded, not even a part of no numbers: the address of an empty slice points nowhere, and a
+                // masked load from there, though it reads nothing, takes as long as hundreds of others.
+                let row = on.load_part(&w.row(j + c)[k..K.min(k + V::LANES)], T::zero());
+                on.store(row, &mut from[c * V::LANES..]);
             }
+            on.transpose(&*from, V::LANES, to, V::LANES);
         }
     }
-    columns
+    // In a loop that does nothing else: so the compiler keeps them in registers. (It does not if they are loaded while others are transposed.)
+    std::array::from_fn(|k| std::array::from_fn(|s| on.load(&transposed[s][k * V::LANES..])))
 }
 
 impl<T: Element> Kernel<T> for NarrowOuter<'_, T> {
