@@ -6,12 +6,16 @@
 
 mod kinds;
 pub(super) mod partners;
+mod parts;
+mod transpose;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::ops::Range;
 
-use super::vector::ask_for;
+use self::parts::{WHOLE, columns_of_part, share};
+use self::transpose::{TILE, transpose};
+use super::vector::LINE;
 use crate::Scalar;
 use crate::matrix::{Head, MAX_PANEL, NO_LINE, PairLists, Prepared, Rows, SparseRows, Writer};
 
@@ -74,21 +78,6 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// One of `parts` nearly equal parts of `0 .. n`.
-fn share(n: usize, (part, parts): (usize, usize)) -> Range<usize> {
-    n * part / parts..n * (part + 1) / parts
-}
-
-/// The columns of a share of the panels.
-fn columns_of_part(columns: usize, part: (usize, usize)) -> Range<usize> {
-    let (count, panel, _) = panels_of_columns(columns);
-    let panels = share(count, part);
-    panels.start * panel..if panels.end == count { columns } else { panels.end * panel }
-}
-
-/// All there is.
-const WHOLE: (usize, usize) = (0, 1);
-
 impl Prepared {
     /// The lists whose lines are rows of X: those that were prepared, those that are kept for these rows, or fresh ones.
     pub(super) fn lists_by_row<'l, T: Scalar>(&'l mut self, x: &SparseRows<'l, T>) -> Lists<'l> {
@@ -133,10 +122,7 @@ impl Prepared {
         let panels = share(count, part);
         self.by_row.begin((rows, columns), (panel, panel.max(last)), panels.clone(), 0..rows.div_ceil(2));
         if !kept {
-            // Picked rows lie anywhere in memory: all are asked for before the first is waited for, and into the L2 cache, which can wait for
-            // more lines at once than the L1 cache. (Measured: 1.8 of 10 µs for half the columns of 50 rows.)
-            let columns = columns_of_part(columns, part);
-            (0..rows).for_each(|row| ask_for(&x.padded_row(row)[columns.clone()]));
+            fetch_rows(x, columns_of_part(columns, part));
         }
         match x.rows {
             _ if kept => self.match_rows(x),
@@ -154,35 +140,6 @@ impl Prepared {
                 write(pairs, len, to);
             });
         }
-    }
-
-    /// Makes a part of the lists for several threads: by row, and by column for the way back.
-    pub(super) fn make_part<T: Scalar>(
-        &mut self,
-        x: &SparseRows<'_, T>,
-        part: (usize, usize),
-        backward: bool,
-    ) {
-        self.make_by_row(x, part, false);
-        if backward {
-            self.make_by_column(x, part, false);
-        }
-        if part == WHOLE {
-            // Nobody else will read them.
-            let [by_row, by_column] = &mut self.handed_out;
-            std::mem::swap(by_row, &mut self.by_row);
-            std::mem::swap(by_column, &mut self.by_column);
-        } else {
-            self.hand_out(backward, copy_out, copy_out);
-        }
-        Self::ask_for_next(x, part);
-    }
-
-    /// Asks for the bytes of the rows that are likely to be selected next, as far as [`make_by_row`](Self::make_by_row) will read them for this
-    /// part. It is much for a thread to wait for at once, but nothing waits for it now. (Measured: 0.3 % of a step of 50 rows.)
-    fn ask_for_next<T: Scalar>(x: &SparseRows<'_, T>, part: (usize, usize)) {
-        let columns = columns_of_part(x.data().cols(), part);
-        x.next().iter().for_each(|&row| ask_for(&x.any_padded_row(row as usize)[columns.clone()]));
     }
 
     /// Lists of a share of the pairs in all panels. If they are to be kept, few entries go into one panel.
@@ -241,26 +198,14 @@ impl Prepared {
     }
 }
 
-/// to ← from, past the caches where there is a way.
-fn copy_out<T: Copy + Solid>(from: &[T], to: &mut Vec<T>) {
-    to.clear();
-    #[cfg(target_arch = "x86_64")]
-    x86::copy_out(from, to);
-    #[cfg(not(target_arch = "x86_64"))]
-    to.extend_from_slice(from);
+/// Reads a byte of each cache line of some columns of all rows. Picked rows lie anywhere in memory, and even if they were asked for while
+/// the batch before was at hand, they may not be near any more. So all lines are on their way at the same time, where lists would wait for
+/// those of each pair alone. (Measured with 50 rows: in the one half of processes 4 % of a step, in the other nothing.)
+fn fetch_rows<T: Scalar>(x: &SparseRows<'_, T>, columns: Range<usize>) {
+    let lines = |row: usize| x.padded_row(row)[columns.clone()].iter().step_by(LINE);
+    let any = (0..x.rows.len()).flat_map(lines).fold(0, |any, byte| any | byte);
+    std::hint::black_box(any);
 }
-
-/// Types without a byte that may be unwritten.
-///
-/// # Safety
-/// There must be none between, before or after the fields.
-unsafe trait Solid {}
-
-// SAFETY: a byte.
-unsafe impl Solid for u8 {}
-// SAFETY: four bytes, then two numbers of four.
-unsafe impl Solid for Head {}
-const _: () = assert!(size_of::<Head>() == 4 + 2 * size_of::<u32>());
 
 /// Takes the places in `beyond` out of pairs of lines that have more than few entries in all, and gives lines of these places alone; those
 /// of the other pairs stay, and are 0 there. (What follows the end of `beyond` in a line counts for nothing.)
@@ -439,63 +384,5 @@ impl Iterator for Places {
         let place = (WORD * word) as u8 + bits.trailing_zeros() as u8;
         *bits &= *bits - 1;
         Some(place)
-    }
-}
-
-/// Rows and columns of a tile that is transposed in registers.
-const TILE: usize = 16;
-
-/// transposed ← the bytes of rows `first .. first + len` in some tiles of columns, a line of so many bytes for each column, of
-/// which the first `len` count.
-fn transpose<T: Scalar>(
-    x: &SparseRows<'_, T>,
-    first: usize,
-    len: usize,
-    tiles: Range<usize>,
-    transposed: &mut [u8],
-    line: usize,
-) {
-    assert!(0 < len && len <= line && transposed.len() >= tiles.len() * TILE * line, "room for {tiles:?}");
-    for i in (0..len).step_by(TILE) {
-        // Past the last row any other does: nobody counts those places.
-        let rows: [&[u8]; TILE] = std::array::from_fn(|r| x.padded_row(first + (i + r).min(len - 1)));
-        for (at, tile) in tiles.clone().enumerate() {
-            tile_transposed(&rows, tile * TILE, &mut transposed[at * TILE * line + i..], line);
-        }
-    }
-}
-
-/// to\[c · line + r\] ← rows\[r\]\[first + c\] for 16 rows and columns.
-#[inline(always)]
-fn tile_transposed(rows: &[&[u8]; TILE], first: usize, to: &mut [u8], line: usize) {
-    let there = rows.iter().all(|row| row.len() >= first + TILE);
-    assert!(there && to.len() >= (TILE - 1) * line + TILE, "a tile");
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_mm_loadu_si128, _mm_storeu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8};
-        // SAFETY: SSE2 is part of x86-64; the lengths were just checked.
-        unsafe {
-            let mut v: [_; TILE] =
-                std::array::from_fn(|r| _mm_loadu_si128(rows[r].as_ptr().add(first).cast()));
-            // Each round interleaves register i with i + 8, which rotates the eight bits of (row, column) by one; four make the
-            // columns rows.
-            for _ in 0..4 {
-                let mut next = v;
-                for i in 0..TILE / 2 {
-                    next[2 * i] = _mm_unpacklo_epi8(v[i], v[i + TILE / 2]);
-                    next[2 * i + 1] = _mm_unpackhi_epi8(v[i], v[i + TILE / 2]);
-                }
-                v = next;
-            }
-            for (c, v) in v.into_iter().enumerate() {
-                _mm_storeu_si128(to.as_mut_ptr().add(c * line).cast(), v);
-            }
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    for c in 0..TILE {
-        for r in 0..TILE {
-            to[c * line + r] = rows[r][first + c];
-        }
     }
 }

@@ -230,8 +230,7 @@ macro_rules! backend {
                 part: (usize, usize),
                 prepared: &mut Prepared,
             ) -> bool {
-                // A copy of the selection: the one that is lent lies on the stack of the thread that forked, which goes on writing there.
-                prepared.make_part(&{ *x }, part, backward);
+                prepared.make_part(x, part, backward);
                 true
             }
 

@@ -4,7 +4,8 @@ use std::arch::x86_64::*;
 
 use super::super::vector::LINE;
 use super::kinds::nearest_portable;
-use super::{MAX_WORDS, Pair, Solid, WORD, counted};
+use super::parts::Solid;
+use super::{MAX_WORDS, Pair, WORD, counted};
 use crate::matrix::{Head, KINDS, Writer};
 
 /// Whether bytes can be compressed by one instruction here.
