@@ -1,6 +1,8 @@
 //! Products with a matrix of a few columns, as an output layer of a few classes has: what belongs to the classes stays in
 //! registers while the rows of the wide matrix pass by, once and in order.
 
+use std::ops::Range;
+
 use super::vector::{Element, Kernel, MAX_LANES, On, Square, Vector};
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Activation;
@@ -408,19 +410,44 @@ impl<T: Element> NarrowOuter<'_, T> {
                     }
                 }
             }
-            // Number by number: a vector is wider than a row of so few columns, so that neighbouring rows, read and written as vectors,
-            // would overlap, and each would wait until the one before is written.
-            let mut transposed = [[T::zero(); 2 * MAX_LANES]; K];
-            for k in 0..K {
-                for s in 0..C {
-                    on.store(sums[k][s], &mut transposed[k][s * V::LANES..]);
+            let mut lines = Lines([[T::zero(); 2 * MAX_LANES]; MAX_LANES]);
+            for (sums, line) in sums.iter().zip(&mut lines.0) {
+                for (sum, line) in sums.iter().zip(line.chunks_exact_mut(V::LANES)) {
+                    on.store(sum.mul(on.splat(*alpha)), line);
                 }
             }
-            for c in 0..len {
-                for (x, line) in dw.row(j + c).iter_mut().zip(&transposed) {
-                    *x += *alpha * line[c];
-                }
+            for first in (0..len).step_by(V::LANES) {
+                let rows = j + first..(j + len).min(j + first + V::LANES);
+                add_columns::<T, V, K>(on, &lines.0.as_flattened()[first..], dw, rows);
             }
+        }
+    }
+}
+
+/// Two vectors of numbers of each column.
+#[repr(align(64))]
+struct Lines<T>([[T; 2 * MAX_LANES]; MAX_LANES]);
+
+/// Rows `rows` of dW ← themselves + the columns whose numbers in these rows begin the lines.
+#[inline(always)]
+fn add_columns<T: Element, V: Vector<T = T>, const K: usize>(
+    on: On<V>,
+    lines: &[T],
+    dw: &mut MatMut<'_, T>,
+    rows: Range<usize>,
+) {
+    let mut transposed = Square::<T>::zeroed();
+    for first in (0..K).step_by(V::LANES) {
+        let these = first..K.min(first + V::LANES);
+        on.transpose(&lines[first * 2 * MAX_LANES..], 2 * MAX_LANES, &mut *transposed, V::LANES);
+        // All rows are read before the first is written: a vector is wider than a row of so few columns, so that one that is read looks to
+        // the processor as if it were written just before, and it would wait for that.
+        for (row, new) in rows.clone().zip(transposed.chunks_exact_mut(V::LANES)) {
+            let old = on.load_part(&dw.row(row)[these.clone()], T::zero());
+            on.store(old.add(on.load(new)), new);
+        }
+        for (row, new) in rows.clone().zip(transposed.chunks_exact(V::LANES)) {
+            on.store_part(on.load(new), &mut dw.row(row)[these.clone()]);
         }
     }
 }
