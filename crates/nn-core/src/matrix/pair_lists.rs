@@ -211,7 +211,7 @@ impl Prepared {
     ///
     /// A cache line that other threads have read is in their caches, and the first number that is written to it waits until it is out of
     /// them; and so does every other number that is written afterwards. So lists are made where nobody else reads, and copied in one go.
-    /// (Measured with 50 rows: 1 % of a step, and 10 % at times when lines take several times as long from core to core.)
+    /// (Measured with 50 rows: 1 % of a step, and 10 % at times when it takes longer to bring lines from beyond a core's caches.)
     pub(crate) fn hand_out(
         &mut self,
         by_columns: bool,
