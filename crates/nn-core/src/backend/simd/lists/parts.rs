@@ -48,7 +48,7 @@ impl Prepared {
     }
 
     /// Asks for the bytes of the rows that are likely to be selected next, as far as [`make_by_row`](Self::make_by_row) will read them for this
-    /// part. It is much for a thread to wait for at once, but nothing waits for it now. (Measured: 0.3 % of a step of 50 rows.)
+    /// part. It is much for a thread to wait for at once, but nothing waits for it now. (Measured: without it a step of 50 rows takes 2 µs more, of 112.)
     fn ask_for_next<T: Scalar>(x: &SparseRows<'_, T>, part: (usize, usize)) {
         let columns = columns_of_part(x.data().cols(), part);
         x.next().iter().for_each(|&row| ask_for(&x.any_padded_row(row as usize)[columns.clone()]));
