@@ -5,6 +5,9 @@
 //! so that the processor works on both at once; in a pass of its own, the formula would have nothing to overlap with.
 
 use std::marker::PhantomData;
+use std::ops::Range;
+
+use num_traits::Float as _;
 
 use super::Simd;
 use super::formulas::{Adam, Formula, MAX_OUTPUTS, MAX_SCALARS, RmsProp, is};
@@ -64,7 +67,26 @@ impl<'a, 'o, 's, T, F> PairUpdate<'a, 'o, 's, T, F> {
     }
 }
 
-impl<T: Element, F: Formula> Kernel<T> for PairUpdate<'_, '_, '_, T, F> {
+/// A formula that has nothing, or little, to do where the gradient is 0 and what it remembers is 0.
+trait Resting: Formula {
+    /// Which scalar is ε: a step of 0 is divided by it or more, so that it is 0 if this is positive.
+    const EPSILON: usize;
+
+    /// How many outputs, the first ones, move the weights by themselves, where they are not 0.
+    const MOVING: usize;
+}
+
+impl Resting for RmsProp {
+    const EPSILON: usize = 2;
+    const MOVING: usize = 0;
+}
+
+impl Resting for Adam {
+    const EPSILON: usize = 4;
+    const MOVING: usize = 1;
+}
+
+impl<T: Element, F: Resting> Kernel<T> for PairUpdate<'_, '_, '_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -91,6 +113,8 @@ impl<T: Element, F: Formula> Kernel<T> for PairUpdate<'_, '_, '_, T, F> {
 /// The outputs of a formula, updated by sums that one panel completes.
 struct Updated<'a, V: Vector, F> {
     scalars: [V; MAX_SCALARS],
+    /// Whether ε is positive.
+    rests: bool,
     /// Where each output begins. Its lines lie one after the other, each as long as a block is wide.
     outputs: [*mut V::T; MAX_OUTPUTS],
     lines: usize,
@@ -99,7 +123,7 @@ struct Updated<'a, V: Vector, F> {
     of: PhantomData<(&'a mut [V::T], F)>,
 }
 
-impl<'a, V: Vector, F: Formula> Updated<'a, V, F> {
+impl<'a, V: Vector, F: Resting> Updated<'a, V, F> {
     fn new(on: On<V>, scalars: &[V::T], outputs: &'a mut [&mut [V::T]], lines: usize) -> Self {
         assert!(scalars.len() == F::SCALARS && outputs.len() == F::OUTPUTS, "what the formula takes");
         let mut splats = [on.zero(); MAX_SCALARS];
@@ -110,14 +134,56 @@ impl<'a, V: Vector, F: Formula> Updated<'a, V, F> {
             *to = output.as_mut_ptr();
         }
         let gradient = [V::T::default(); 2 * MAX_BLOCK];
-        Self { scalars: splats, outputs: starts, lines, gradient, of: PhantomData }
+        let rests = scalars[F::EPSILON] > V::T::default();
+        Self { scalars: splats, rests, outputs: starts, lines, gradient, of: PhantomData }
+    }
+
+    /// Updates the outputs from `at` on, which many vectors of gradients are for.
+    ///
+    /// # Safety
+    /// So many numbers must follow, in each output and at `gradient`.
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "output k, in registers")]
+    unsafe fn apply(&mut self, mut on: On<V>, at: usize, gradient: *const V::T, len: usize) {
+        for s in (0..len).step_by(V::LANES) {
+            // SAFETY: as the caller promises.
+            unsafe {
+                let mut old = [on.zero(); MAX_OUTPUTS];
+                for k in 0..F::OUTPUTS {
+                    old[k] = V::load(self.outputs[k].add(at + s));
+                }
+                let new = F::apply(&mut on, V::load(gradient.add(s)), &self.scalars, &old);
+                for k in 0..F::OUTPUTS {
+                    new[k].store(self.outputs[k].add(at + s));
+                }
+            }
+        }
+    }
+
+    /// Σ |x| over a part of a line, from `at` on, of some outputs: 0 if there is nothing but zeros, and NaN or ∞ if there is anything of that
+    /// kind.
+    ///
+    /// # Safety
+    /// So many numbers must follow.
+    #[inline(always)]
+    unsafe fn size(&self, on: On<V>, outputs: Range<usize>, at: usize) -> V::T {
+        let mut size = on.zero();
+        for k in outputs {
+            for s in (0..V::Pair::COLS * V::LANES).step_by(V::LANES) {
+                // SAFETY: as the caller promises.
+                size = size.add(unsafe { V::load(self.outputs[k].add(at + s)) }.abs());
+            }
+        }
+        size.sum()
     }
 }
 
 // SAFETY: `new` has checked that each output has room for so many lines.
-unsafe impl<V: Vector, F: Formula> Target<V> for Updated<'_, V, F> {
+unsafe impl<V: Vector, F: Resting> Target<V> for Updated<'_, V, F> {
     /// Where the two lines are, from the wanted column on: how many elements after the beginning of each output.
     type Place = (usize, Option<usize>);
+
+    const RESTS: bool = true;
 
     fn lines(&self) -> usize {
         self.lines
@@ -136,8 +202,7 @@ unsafe impl<V: Vector, F: Formula> Target<V> for Updated<'_, V, F> {
     }
 
     #[inline(always)]
-    #[expect(clippy::needless_range_loop, reason = "output k, in registers")]
-    unsafe fn store(&mut self, mut on: On<V>, sums: V::Pair, (a, b): Self::Place) {
+    unsafe fn store(&mut self, on: On<V>, sums: V::Pair, (a, b): Self::Place) {
         let part = V::Pair::COLS * V::LANES;
         let gradient = self.gradient.as_mut_ptr();
         // SAFETY: the buffer holds two parts of lines, and the caller promises that the lines of the outputs are there.
@@ -150,14 +215,36 @@ unsafe impl<V: Vector, F: Formula> Target<V> for Updated<'_, V, F> {
             }
             for (first, gradient) in [(Some(a), gradient), (b, gradient.add(part))] {
                 let Some(first) = first else { break };
-                for s in (0..part).step_by(V::LANES) {
-                    let mut old = [on.zero(); MAX_OUTPUTS];
-                    for k in 0..F::OUTPUTS {
-                        old[k] = V::load(self.outputs[k].add(first + s));
-                    }
-                    let new = F::apply(&mut on, V::load(gradient.add(s)), &self.scalars, &old);
-                    for k in 0..F::OUTPUTS {
-                        new[k].store(self.outputs[k].add(first + s));
+                self.apply(on, first, gradient, part);
+            }
+        }
+    }
+
+    /// Where nothing moves the weights, they are not even read; and where nothing is remembered, as of a pixel that no image has lit so far,
+    /// nothing is written.
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "output k, in registers")]
+    unsafe fn rest(&mut self, mut on: On<V>, (a, b): Self::Place) {
+        let (part, zero, none) = (V::Pair::COLS * V::LANES, V::T::default(), on.zero());
+        // SAFETY: the caller promises that the lines are there, and a line of zeros is as long as a part.
+        unsafe {
+            for first in [Some(a), b].into_iter().flatten() {
+                let moving = self.size(on, 0..F::MOVING, first);
+                let remembered = self.size(on, F::MOVING..F::OUTPUTS - 1, first);
+                if !self.rests || moving != zero || !remembered.is_finite() {
+                    let gradient = [zero; MAX_BLOCK];
+                    self.apply(on, first, gradient.as_ptr(), part);
+                } else if remembered != zero {
+                    for s in (0..part).step_by(V::LANES) {
+                        let mut old = [none; MAX_OUTPUTS];
+                        for k in F::MOVING..F::OUTPUTS - 1 {
+                            old[k] = V::load(self.outputs[k].add(first + s));
+                        }
+                        // What it makes of the weights, and so all that takes long, is not asked for.
+                        let new = F::apply(&mut on, none, &self.scalars, &old);
+                        for k in F::MOVING..F::OUTPUTS - 1 {
+                            new[k].store(self.outputs[k].add(first + s));
+                        }
                     }
                 }
             }

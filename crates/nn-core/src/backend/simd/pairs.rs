@@ -197,6 +197,9 @@ pub(super) unsafe trait Target<V: Vector> {
     /// Whether what is stored is more than the sums, so that lines without entries count, too.
     const COMPLETES: bool = false;
 
+    /// Whether lines whose sums are to begin, but have no entries, are for [`rest`](Self::rest).
+    const RESTS: bool = false;
+
     /// How many lines there are.
     fn lines(&self) -> usize;
 
@@ -217,6 +220,16 @@ pub(super) unsafe trait Target<V: Vector> {
     /// # Safety
     /// The place must be one of this target.
     unsafe fn store(&mut self, on: On<V>, sums: V::Pair, to: Self::Place);
+
+    /// What `store` does with sums that are 0.
+    ///
+    /// # Safety
+    /// The place must be one of this target.
+    #[inline(always)]
+    unsafe fn rest(&mut self, on: On<V>, at: Self::Place) {
+        // SAFETY: as the caller promises.
+        unsafe { self.store(on, V::Pair::filled(on.zero()), at) }
+    }
 }
 
 /// Lines of a matrix.
@@ -357,7 +370,8 @@ pub(super) fn gather_panel<V: Vector, T: Target<V>>(
     let (width, part) = (block_columns::<V::T>(), V::Pair::COLS * V::LANES);
     let Listed { heads, full, stream } = lists.of_panel(p);
     // A pair without entries begins with zeros, and else adds nothing.
-    let heads = if fresh || T::COMPLETES { heads } else { &heads[..full] };
+    let resting = if fresh && T::RESTS { &heads[full..] } else { &[] };
+    let heads = if (fresh && !T::RESTS) || T::COMPLETES { heads } else { &heads[..full] };
     assert!(values.len() > u8::MAX as usize, "a value for every byte");
     assert!(target.lines() == lists.lines(), "lines of the target");
     assert!(
@@ -379,6 +393,13 @@ pub(super) fn gather_panel<V: Vector, T: Target<V>>(
                 }
                 at = gather::<V>(head, at, values.as_ptr(), rows, panel.stride, &mut sums);
                 target.store(on, sums, place);
+            }
+        }
+        for &head in resting {
+            // SAFETY: likewise.
+            unsafe {
+                let place = target.place(head.lines, c);
+                target.rest(on, place);
             }
         }
     }

@@ -13,19 +13,36 @@ use crate::matrix::{InputRef, MatRef, Rows, Scratch, SparseBytes, blocked_len};
 use crate::ops::{Pass, Update};
 
 /// What the outputs of `pass` hold after an update by xᵀ · δ, for `k` columns of `x`: as the kernel does it, and step by step.
-fn both<T: Element>(simd: Simd, pass: &Pass, x: InputRef<'_, T>, k: usize) -> [Vec<Vec<T>>; 2]
+///
+/// Of what is remembered, some rows are 0, and of all scalars those that `no_scalar` says.
+fn both<T: Element>(
+    simd: Simd,
+    (pass, no_scalar): (&Pass, Option<usize>),
+    x: InputRef<'_, T>,
+    k: usize,
+) -> [Vec<Vec<T>>; 2]
 where
     Simd: Backend<T>,
 {
     let (m, n) = (x.rows(), block_columns::<T>());
     let delta = numbers::<T>(1, m * n);
-    let scalars: Vec<T> = numbers::<T>(2, pass.scalars()).iter().map(|s| s.abs()).collect();
+    let mut scalars: Vec<T> = numbers::<T>(2, pass.scalars()).iter().map(|s| s.abs()).collect();
+    no_scalar.into_iter().for_each(|at| scalars[at] = T::zero());
+    let count = pass.outputs().len();
     [true, false].map(|at_once| {
         // Nothing negative comes under a root, but for the spread of centred RMSprop: NaN is NaN on either side.
         let old = |number: usize| {
-            numbers::<T>(3 + number as u64, blocked_len(k, n)).iter().map(|w| w.abs()).collect()
+            let mut output: Vec<T> =
+                numbers::<T>(3 + number as u64, blocked_len(k, n)).iter().map(|w| w.abs()).collect();
+            // Row by row, another of these is 0, then all of them; the last output is the weights.
+            for (i, row) in output.chunks_exact_mut(n).enumerate() {
+                if number + 1 < count && (i % (count + 1) == number || i % (count + 1) == count) {
+                    row.fill(T::zero());
+                }
+            }
+            output
         };
-        let mut outputs: Vec<Vec<T>> = (0..pass.outputs().len()).map(old).collect();
+        let mut outputs: Vec<Vec<T>> = (0..count).map(old).collect();
         let mut slices: Vec<&mut [T]> = outputs.iter_mut().map(|output| &mut output[..]).collect();
         let update = fits(Update::new((pass, 0), &[], &scalars, &mut slices, (k, n)));
         let (delta, scratch) = (fits(MatRef::new(&delta, m, n)), &mut Scratch::default());
@@ -46,17 +63,27 @@ where
 {
     for (name, pass) in all() {
         let pass = pass.expect("a formula is a pass");
-        // An odd number of columns, of which one in five is of zeros; rows of one panel, and one more.
+        // An odd number of columns, of which every third pair is of zeros; rows of one panel, and one more.
         for (m, k) in [(3, 7), (50, 129), (lists::ROWS, 16), (lists::ROWS + 1, 20)] {
-            let set = fits(SparseBytes::new(&bytes(m + 5, k), m + 5, k, T::of(255.0)));
+            let mut bytes = bytes(m + 5, k);
+            bytes
+                .iter_mut()
+                .enumerate()
+                .filter(|(at, _)| at % k / 2 % 3 == 1)
+                .for_each(|(_, byte)| *byte = 0);
+            let set = fits(SparseBytes::new(&bytes, m + 5, k, T::of(255.0)));
             let x = fits(InputRef::sparse_bytes(&set).select(Rows::Range { start: 5, len: m }));
             for simd in checked() {
-                let [got, want] = both(simd, &pass, x, k);
-                for (number, (got, want)) in got.iter().zip(&want).enumerate() {
-                    let same = |(a, b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
-                    let first = got.iter().zip(want).position(|pair| !same(pair));
-                    let on = simd.isa().name();
-                    assert_eq!(first, None, "{name} on {on}: output {number} of [{k}] by {m} rows");
+                // With each scalar 0 in its turn: ε among them, without which 0 is divided by 0.
+                for no_scalar in (0..pass.scalars()).map(Some).chain([None]) {
+                    let [got, want] = both(simd, (&pass, no_scalar), x, k);
+                    for (number, (got, want)) in got.iter().zip(&want).enumerate() {
+                        let same = |(a, b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
+                        let first = got.iter().zip(want).position(|pair| !same(pair));
+                        let on = simd.isa().name();
+                        let what = format!("{name} on {on}, scalar {no_scalar:?} 0");
+                        assert_eq!(first, None, "{what}: output {number} of [{k}] by {m} rows");
+                    }
                 }
             }
         }
