@@ -85,10 +85,13 @@ impl Vector for F32x16 {
             // Quarters first: what begins with halves, as `ymm` registers, must lie in the first sixteen without AVX-512VL.
             let (a, b) = (four(v[0].0, v[1].0, v[2].0, v[3].0), four(v[4].0, v[5].0, v[6].0, v[7].0));
             let (c, d) = (four(v[8].0, v[9].0, v[10].0, v[11].0), four(v[12].0, v[13].0, v[14].0, v[15].0));
-            let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0xee>(a, b));
-            let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0x44>(c, d), _mm512_shuffle_f32x4::<0xee>(c, d));
-            let (even, odd) = (_mm512_shuffle_f32x4::<0x88>(ab, cd), _mm512_shuffle_f32x4::<0xdd>(ab, cd));
-            Self(_mm512_add_ps(even, odd))
+            // As in `four`, with quarters in place of lanes.
+            let (kept, moved) = (_mm512_mask_blend_ps(0xff00, a, c), _mm512_shuffle_f32x4::<0x4e>(a, c));
+            let ac = _mm512_add_ps(kept, moved);
+            let (kept, moved) = (_mm512_mask_blend_ps(0xff00, b, d), _mm512_shuffle_f32x4::<0x4e>(b, d));
+            let bd = _mm512_add_ps(kept, moved);
+            let (kept, others) = (_mm512_mask_blend_ps(0xf0f0, ac, bd), _mm512_mask_blend_ps(0xf0f0, bd, ac));
+            Self(_mm512_add_ps(kept, _mm512_shuffle_f32x4::<0xb1>(others, others)))
         }
     }
 
@@ -120,15 +123,21 @@ impl Vector for F32x16 {
 
 /// Each quarter: the sums of that quarter of the four vectors.
 ///
+/// To add each two lanes of two vectors, one of them keeps its lower and the other its upper ones, which takes no shuffle; those that move
+/// change places in one. For shuffles there are fewer units than for anything else here.
+///
 /// # Safety
 /// The CPU must have AVX-512F.
 #[inline(always)]
 unsafe fn four(a: __m512, b: __m512, c: __m512, d: __m512) -> __m512 {
     // SAFETY: the caller promises the instructions.
     unsafe {
-        let ab = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(a, b), _mm512_shuffle_ps::<0xee>(a, b));
-        let cd = _mm512_add_ps(_mm512_shuffle_ps::<0x44>(c, d), _mm512_shuffle_ps::<0xee>(c, d));
-        _mm512_add_ps(_mm512_shuffle_ps::<0x88>(ab, cd), _mm512_shuffle_ps::<0xdd>(ab, cd))
+        let (kept, moved) = (_mm512_mask_blend_ps(0xcccc, a, c), _mm512_shuffle_ps::<0x4e>(a, c));
+        let ac = _mm512_add_ps(kept, moved);
+        let (kept, moved) = (_mm512_mask_blend_ps(0xcccc, b, d), _mm512_shuffle_ps::<0x4e>(b, d));
+        let bd = _mm512_add_ps(kept, moved);
+        let (kept, others) = (_mm512_mask_blend_ps(0xaaaa, ac, bd), _mm512_mask_blend_ps(0xaaaa, bd, ac));
+        _mm512_add_ps(kept, _mm512_permute_ps::<0xb1>(others))
     }
 }
 
