@@ -1,11 +1,11 @@
-//! A pass on any backend: block by block, and within a block every step is a kernel call on data that is in the L1 cache.
+//! What any backend does block by block: a pass, every step of which is a kernel call on data that is in the L1 cache, and products.
 
 use smallvec::SmallVec;
 
 use super::{Backend, reference};
 use crate::Scalar;
 use crate::matrix::{InputRef, MatMut, MatRef, Scratch, blocked_len};
-use crate::ops::{Operand, PassArgs, PassParts, Source, Step, Sum, Update};
+use crate::ops::{Activation, Operand, PassArgs, PassParts, Source, Step, Sum, Update};
 
 /// Elements of a block: 4 KiB of f32, so that a handful of registers and inputs fit in a 32 KiB L1 data cache.
 const BLOCK: usize = 1024;
@@ -25,6 +25,21 @@ pub(super) fn pass<T: Scalar, B: Backend<T> + ?Sized>(
         block(backend, &mut parts, begin, &mut registers);
     }
     scratch.give(registers);
+}
+
+/// Forms the product of each block of X's columns by the backend's `affine`.
+pub(super) fn partial_products<T: Scalar, B: Backend<T> + ?Sized>(
+    backend: &B,
+    x: MatRef<'_, T>,
+    w: MatRef<'_, T>,
+    parts: &mut [T],
+    scratch: &mut Scratch<T>,
+) {
+    let (m, n, block) = (x.rows(), w.cols(), x.block_cols());
+    for (part, first) in parts.chunks_exact_mut((m * n).max(1)).zip((0..).step_by(block)) {
+        let (x, w) = (InputRef::dense(x.columns(first, block)), w.row_range(first, block));
+        backend.affine(x, w, None, Activation::Linear, reference::fits(MatMut::new(part, m, n)), scratch);
+    }
 }
 
 /// Forms the product Xᵀ · δ by the backend's `accumulate_weights`, then carries out the pass.

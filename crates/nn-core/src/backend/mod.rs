@@ -93,8 +93,8 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
     }
 
     /// Columns of a block, if kernels are faster on matrices in blocks of columns (see [`MatRef`]). The executor may then keep
-    /// weights and activations that way, wherever only `affine`, `backpropagate`, `accumulate_weights` and
-    /// `accumulate_bias` read them; every other method gets plain matrices, and so does every method of a backend that says `None`.
+    /// weights and activations that way, wherever only `affine`, `partial_products`, `backpropagate`,
+    /// `accumulate_weights` and `accumulate_bias` read them; every other method gets plain matrices, and so does every method of a backend that says `None`.
     fn block_columns(&self) -> Option<usize> {
         None
     }
@@ -145,6 +145,18 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
             }
             self.activate(f, row);
         }
+    }
+
+    /// Xᵦ · Wᵦ for each block of X's columns and the rows of W that belong to it, one after the other in `parts`. X: \[m, k\] in blocks of
+    /// columns, W: \[k, n\], a part: \[m, n\]. A part's bits don't depend on how many others there are.
+    fn partial_products(
+        &self,
+        x: MatRef<'_, T>,
+        w: MatRef<'_, T>,
+        parts: &mut [T],
+        scratch: &mut Scratch<T>,
+    ) {
+        blockwise::partial_products(self, x, w, parts, scratch);
     }
 
     /// dW ← α Xᵀ · δ where the sum begins, dW ← dW + α Xᵀ · δ where it continues. X: \[m, k\] in any input form, δ: \[m, n\],

@@ -15,9 +15,8 @@ use super::store::{ShardStore, Store, Taken};
 use super::update::update;
 use super::wide::{Variables, multiply_adds};
 use crate::Scalar;
-use crate::backend::reference::fits;
 use crate::matrix::{InputRef, MatMut, MatRef, blocked_len};
-use crate::ops::{Activation, Sum};
+use crate::ops::Sum;
 
 /// Outputs that a band can have without memory having to be allocated: those of the kernels of the way back through a layer, and what an
 /// optimizer writes beside the weights.
@@ -196,13 +195,8 @@ fn run<T: Scalar>(
             backend.affine(store.input(&ins[0]), w, bias, *f, y, scratch);
         }
         Kernel::PartialProducts => {
-            let (x, w, block) = (from.columns(&ins[0]), from.rows(&ins[1]), store.block_cols());
-            let parts = outs[0].1.numbers().chunks_exact_mut((x.rows() * w.cols()).max(1));
-            for (part, first) in parts.zip((0..).step_by(block)) {
-                let (x, w) = (InputRef::dense(x.columns(first, block)), w.row_range(first, block));
-                let part = fits(MatMut::new(part, x.rows(), w.cols()));
-                backend.affine(x, w, None, Activation::Linear, part, scratch);
-            }
+            let (x, w) = (from.columns(&ins[0]), from.rows(&ins[1]));
+            backend.partial_products(x, w, outs[0].1.numbers(), scratch);
         }
         Kernel::Backpropagate { f } => {
             let (dy, w, y) = (store.matrix(&ins[0]), from.rows(&ins[1]), from.columns(&ins[2]));

@@ -46,7 +46,7 @@ use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product, product};
 use self::ink::{InkOuter, InkProduct, MAX_ROWS};
 use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
-use self::narrow_product::NarrowProduct;
+use self::narrow_product::{NarrowParts, NarrowProduct};
 use self::pack::{Source, Widen};
 use self::pairs::{PairOuter, PairProduct, block_columns};
 use self::softmax::{CrossEntropy, Softmax};
@@ -282,6 +282,19 @@ macro_rules! backend {
                     };
                     product(self, of);
                 });
+            }
+
+            fn partial_products(
+                &self,
+                x: MatRef<'_, $t>,
+                w: MatRef<'_, $t>,
+                parts: &mut [$t],
+                scratch: &mut Scratch<$t>,
+            ) {
+                if NarrowProduct::<$t>::is_for(x.rows(), (x.block_cols(), w.cols())) {
+                    return self.run(NarrowParts { x, w, parts, scratch });
+                }
+                blockwise::partial_products(self, x, w, parts, scratch);
             }
 
             fn accumulate_weights(

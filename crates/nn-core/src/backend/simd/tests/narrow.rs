@@ -2,7 +2,7 @@
 
 use super::super::gemm::Finish;
 use super::super::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
-use super::super::narrow_product::NarrowProduct;
+use super::super::narrow_product::{NarrowParts, NarrowProduct};
 use super::super::pack::Source;
 use super::super::pairs::block_columns;
 use super::super::vector::Element;
@@ -120,6 +120,43 @@ impl Check for RowsOfProduct {
 #[test]
 fn rows_of_a_product_with_few_columns_do_not_depend_on_each_other() {
     everywhere(&RowsOfProduct);
+}
+
+/// The products of each block of columns, at once and one by one.
+struct Parts;
+
+impl Check for Parts {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
+        let block = block_columns::<T>();
+        for n in [1, 6, 7, 10, 12] {
+            for (m, blocks) in [(1, 1), (2, 3), (8, 4), (21, 2), (50, 4)] {
+                let k = blocks * block;
+                let (x, w) = (numbers::<T>(1, m * k), numbers::<T>(2, k * n));
+                let x = Stored::new(m, k, (blocks > 1).then_some(block), |i, j| x[i * k + j]);
+                let w = fits(MatRef::new(&w, k, n));
+                // What is written, and one number that is not.
+                let mut parts = vec![T::nan(); blocks * m * n + 1];
+                let scratch = &mut Scratch::default();
+                let to = &mut parts[..blocks * m * n];
+                on.run(NarrowParts { x: x.view(), w, parts: to, scratch });
+                for b in 0..blocks {
+                    let mut y = vec![T::zero(); m * n];
+                    let of_block = Source::Matrix(x.view().columns(b * block, block));
+                    let (w, finish) = (w.row_range(b * block, block), Finish::Nothing);
+                    let to = fits(MatMut::new(&mut y, m, n));
+                    on.run(NarrowProduct { x: of_block, w, finish, y: to, scratch });
+                    let part = &parts[b * m * n..][..m * n];
+                    assert!(part == y, "{name}: block {b} of {blocks}, {m} rows, {n} columns");
+                }
+                assert!(parts[blocks * m * n].is_nan(), "{name}: something was written beyond the parts");
+            }
+        }
+    }
+}
+
+#[test]
+fn partial_products_have_the_bits_of_each_blocks_product() {
+    everywhere(&Parts);
 }
 
 /// Rows of δ, some of them.
