@@ -356,33 +356,36 @@ pub(super) fn write_portable((lines, a, b): Pair<'_>, len: usize, to: &mut Write
         masks
     };
     let (ma, mb) = (masks(a), masks(b));
-    let picked = |f: fn(u64, u64) -> u64| Places(std::array::from_fn(|w| f(ma[w], mb[w])));
+    let picked = |f: fn(u64, u64) -> u64| -> [u64; MAX_WORDS] { std::array::from_fn(|w| f(ma[w], mb[w])) };
     let (both, first, second) = (picked(|a, b| a & b), picked(|a, b| a & !b), picked(|a, b| b & !a));
-    to.push(Head { both: both.len(), first: first.len(), second: second.len(), zero: 0, lines });
-    to.stream.extend(both.flat_map(|place| [a[place as usize], place, b[place as usize]]));
-    to.stream.extend(first.flat_map(|place| [a[place as usize], place]));
-    to.stream.extend(second.flat_map(|place| [b[place as usize], place]));
-}
-
-/// The places of the bits that are set, ascending.
-#[derive(Debug, Clone, Copy)]
-struct Places([u64; MAX_WORDS]);
-
-impl Places {
-    fn len(self) -> u8 {
-        self.0.map(u64::count_ones).iter().sum::<u32>() as u8
+    let count = |masks: [u64; MAX_WORDS]| masks.map(u64::count_ones).iter().sum::<u32>() as u8;
+    let head = Head { both: count(both), first: count(first), second: count(second), zero: 0, lines };
+    to.push(head);
+    // An entry of three bytes is written as four, the last of which the next one overwrites.
+    let begin = to.stream.len();
+    let end = begin + 3 * usize::from(head.both) + 2 * (usize::from(head.first) + usize::from(head.second));
+    to.stream.resize(end + 1, 0);
+    let (lists, mut at) = (&mut to.stream[begin..], 0);
+    for_each_place(both, |place| {
+        lists[at..at + 4].copy_from_slice(&[a[place], place as u8, b[place], 0]);
+        at += 3;
+    });
+    for (line, alone) in [(a, first), (b, second)] {
+        for_each_place(alone, |place| {
+            lists[at..at + 2].copy_from_slice(&[line[place], place as u8]);
+            at += 2;
+        });
     }
+    to.stream.truncate(end);
 }
 
-impl Iterator for Places {
-    type Item = u8;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<u8> {
-        let word = self.0.iter().position(|&bits| bits != 0)?;
-        let bits = &mut self.0[word];
-        let place = (WORD * word) as u8 + bits.trailing_zeros() as u8;
-        *bits &= *bits - 1;
-        Some(place)
+/// Calls `f` with the places of the bits that are set, ascending.
+#[inline(always)]
+fn for_each_place(masks: [u64; MAX_WORDS], mut f: impl FnMut(usize)) {
+    for (w, mut bits) in masks.into_iter().enumerate() {
+        while bits != 0 {
+            f(w * WORD + bits.trailing_zeros() as usize);
+            bits &= bits - 1;
+        }
     }
 }

@@ -209,7 +209,8 @@ fn parts_of_rows<'a, T: Element, const R: usize>(
 }
 
 /// The lanes of the products of these parts of rows with as many rows of W, added to `lanes`.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(test, inline(never))]
 fn add_block<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
     on: On<V>,
     rows: [&[T]; R],
@@ -258,7 +259,8 @@ fn lanes_of<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
 }
 
 /// Writes the sum of the lanes of each column of each row, row after row, at most as many as there is room for.
-#[inline(always)]
+#[cfg_attr(not(test), inline(always))]
+#[cfg_attr(test, inline(never))]
 fn write_sums<T: Element, V: Vector<T = T>, const K: usize, const R: usize>(
     on: On<V>,
     lanes: [[V; K]; R],
