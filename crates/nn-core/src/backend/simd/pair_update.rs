@@ -113,7 +113,7 @@ impl<T: Element, F: Resting> Kernel<T> for PairUpdate<'_, '_, '_, T, F> {
 /// The outputs of a formula, updated by sums that one panel completes.
 struct Updated<'a, V: Vector, F> {
     scalars: [V; MAX_SCALARS],
-    /// Whether ε is positive.
+    /// Whether a gradient of 0 makes a step of 0: ε is positive, and all scalars are finite.
     rests: bool,
     /// Where each output begins. Its lines lie one after the other, each as long as a block is wide.
     outputs: [*mut V::T; MAX_OUTPUTS],
@@ -134,7 +134,7 @@ impl<'a, V: Vector, F: Resting> Updated<'a, V, F> {
             *to = output.as_mut_ptr();
         }
         let gradient = [V::T::default(); 2 * MAX_BLOCK];
-        let rests = scalars[F::EPSILON] > V::T::default();
+        let rests = scalars[F::EPSILON] > V::T::default() && scalars.iter().all(|s| s.is_finite());
         Self { scalars: splats, rests, outputs: starts, lines, gradient, of: PhantomData }
     }
 
