@@ -14,10 +14,10 @@ use crate::ops::{Pass, Update};
 
 /// What the outputs of `pass` hold after an update by xᵀ · δ, for `k` columns of `x`: as the kernel does it, and step by step.
 ///
-/// Of what is remembered, some rows are 0, and of all scalars those that `no_scalar` says.
+/// Of what is remembered, some rows are 0, and of all scalars one has the value that `special` says.
 fn both<T: Element>(
     simd: Simd,
-    (pass, no_scalar): (&Pass, Option<usize>),
+    (pass, special): (&Pass, Option<(usize, T)>),
     x: InputRef<'_, T>,
     k: usize,
 ) -> [Vec<Vec<T>>; 2]
@@ -27,7 +27,7 @@ where
     let (m, n) = (x.rows(), block_columns::<T>());
     let delta = numbers::<T>(1, m * n);
     let mut scalars: Vec<T> = numbers::<T>(2, pass.scalars()).iter().map(|s| s.abs()).collect();
-    no_scalar.into_iter().for_each(|at| scalars[at] = T::zero());
+    special.into_iter().for_each(|(at, value)| scalars[at] = value);
     let count = pass.outputs().len();
     [true, false].map(|at_once| {
         // Nothing negative comes under a root, but for the spread of centred RMSprop: NaN is NaN on either side.
@@ -74,14 +74,15 @@ where
             let set = fits(SparseBytes::new(&bytes, m + 5, k, T::of(255.0)));
             let x = fits(InputRef::sparse_bytes(&set).select(Rows::Range { start: 5, len: m }));
             for simd in checked() {
-                // With each scalar 0 in its turn: ε among them, without which 0 is divided by 0.
-                for no_scalar in (0..pass.scalars()).map(Some).chain([None]) {
-                    let [got, want] = both(simd, (&pass, no_scalar), x, k);
+                // With each scalar 0 and ∞ in its turn: 0 is divided by 0 without ε, and ∞ times 0 is no number.
+                let each = (0..pass.scalars()).flat_map(|at| [(at, T::zero()), (at, T::infinity())]);
+                for special in each.map(Some).chain([None]) {
+                    let [got, want] = both(simd, (&pass, special), x, k);
                     for (number, (got, want)) in got.iter().zip(&want).enumerate() {
                         let same = |(a, b): (&T, &T)| a == b || a.is_nan() && b.is_nan();
                         let first = got.iter().zip(want).position(|pair| !same(pair));
                         let on = simd.isa().name();
-                        let what = format!("{name} on {on}, scalar {no_scalar:?} 0");
+                        let what = format!("{name} on {on}, scalar {special:?}");
                         assert_eq!(first, None, "{what}: output {number} of [{k}] by {m} rows");
                     }
                 }
