@@ -261,10 +261,10 @@ unsafe impl<V: Vector> Target<V> for Lines<'_, V::T> {
 
     #[inline(always)]
     unsafe fn place(&mut self, [a, b]: [u32; 2], c: usize) -> Self::Place {
-        let line = |line: u32| self.start.wrapping_add(line as usize * self.stride + c);
-        // SAFETY: it is as long as a line.
-        let nowhere = unsafe { self.nowhere.as_mut_ptr().add(c) };
-        [line(a), if b == NO_LINE { nowhere } else { line(b) }]
+        // Chosen are a base and a number, not one of two pointers: else the compiler chooses anew for each vector.
+        let (base, b) = if b == NO_LINE { (self.nowhere.as_mut_ptr(), 0) } else { (self.start, b) };
+        let line = |base: *mut V::T, line: u32| base.wrapping_add(line as usize * self.stride + c);
+        [line(self.start, a), line(base, b)]
     }
 
     #[inline(always)]
