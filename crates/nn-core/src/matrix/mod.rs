@@ -165,6 +165,12 @@ macro_rules! common {
             self.shape.block_cols
         }
 
+        /// Elements from the start of one block to the start of the next; 0 if the view is plain.
+        #[inline(always)]
+        pub(crate) fn block_stride(&self) -> usize {
+            self.shape.block_stride
+        }
+
         /// Whether the view is row-major, not in blocks.
         #[inline(always)]
         pub fn is_plain(&self) -> bool {
@@ -202,12 +208,6 @@ impl<'a, T> MatRef<'a, T> {
         let shape = Shape::blocked(rows, cols, block_cols);
         shape.check(data.len())?;
         Ok(Self { data, shape })
-    }
-
-    /// Elements from the start of one block to the start of the next; 0 if the view is plain.
-    #[inline(always)]
-    pub(crate) fn block_stride(&self) -> usize {
-        self.shape.block_stride
     }
 
     /// Row `i` of a plain view. Panics if there is none.
@@ -311,6 +311,12 @@ impl<'a, T> MatMut<'a, T> {
     #[inline(always)]
     pub fn strip(&mut self, j: usize, len: usize) -> MatMut<'_, T> {
         let (start, shape) = self.shape.strip(j, len);
+        MatMut { data: if shape.rows == 0 { &mut [] } else { &mut self.data[start..] }, shape }
+    }
+
+    /// The columns `j .. j + len`: whole blocks, or any of a plain view.
+    pub fn columns(&mut self, j: usize, len: usize) -> MatMut<'_, T> {
+        let (start, shape) = self.shape.columns(j, len);
         MatMut { data: if shape.rows == 0 { &mut [] } else { &mut self.data[start..] }, shape }
     }
 

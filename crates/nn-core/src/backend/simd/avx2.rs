@@ -18,6 +18,7 @@ impl Vector for F32x8 {
     type Tile = [[Self; 2]; 6];
     type Strip = [[Self; 8]; 1];
     type Pair = [[Self; 4]; 2];
+    type WidePair = [[Self; 4]; 2];
     const LANES: usize = 8;
     const MANY_REGISTERS: bool = false;
 
@@ -98,6 +99,7 @@ impl Vector for F64x4 {
     type Tile = [[Self; 2]; 6];
     type Strip = [[Self; 8]; 1];
     type Pair = [[Self; 4]; 2];
+    type WidePair = [[Self; 4]; 2];
     const LANES: usize = 4;
     const MANY_REGISTERS: bool = false;
 

@@ -18,6 +18,7 @@ impl Vector for F32x16 {
     type Tile = [[Self; 2]; 14];
     type Strip = [[Self; 4]; 1];
     type Pair = [[Self; 4]; 2];
+    type WidePair = [[Self; 8]; 2];
     const LANES: usize = 16;
     const MANY_REGISTERS: bool = true;
 
@@ -173,6 +174,7 @@ impl Vector for F64x8 {
     type Tile = [[Self; 2]; 14];
     type Strip = [[Self; 4]; 1];
     type Pair = [[Self; 4]; 2];
+    type WidePair = [[Self; 8]; 2];
     const LANES: usize = 8;
     const MANY_REGISTERS: bool = true;
 

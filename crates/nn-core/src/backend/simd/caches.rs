@@ -5,11 +5,13 @@ use std::sync::OnceLock;
 /// Bytes of the caches that one core has to itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Caches {
+    /// The first one, for data.
+    pub(super) l1: usize,
     pub(super) l2: usize,
 }
 
-/// What is assumed where the CPU doesn't tell: half a MiB, as most x86-64 and ARM server cores have had, or more.
-const USUAL: Caches = Caches { l2: 512 * 1024 };
+/// What is assumed where the CPU doesn't tell: as much as most x86-64 and ARM server cores have had, or more.
+const USUAL: Caches = Caches { l1: 32 * 1024, l2: 512 * 1024 };
 
 /// The sizes, asked for once.
 pub(super) fn caches() -> Caches {
@@ -27,23 +29,29 @@ fn find() -> Option<Caches> {
         highest >= leaf && __cpuid_count(leaf, 0).eax & 31 != 0
     })?;
     // A processor has a handful of caches; the list ends with one of type 0. Types: 1 data, 2 instructions, 3 both.
-    (0..16).map(|number| __cpuid_count(leaf, number)).take_while(|cache| cache.eax & 31 != 0).find_map(
-        |cache| {
+    let all = || (0..16).map(|number| __cpuid_count(leaf, number)).take_while(|cache| cache.eax & 31 != 0);
+    let of_level = |wanted: u32| {
+        all().find_map(|cache| {
             let (kind, level) = (cache.eax & 31, cache.eax >> 5 & 7);
             let (ways, partitions, line) =
                 ((cache.ebx >> 22) + 1, (cache.ebx >> 12 & 1023) + 1, (cache.ebx & 4095) + 1);
             let bytes = ways as usize * partitions as usize * line as usize * (cache.ecx as usize + 1);
-            (level == 2 && kind != 2 && bytes > 0).then_some(Caches { l2: bytes })
-        },
-    )
+            (level == wanted && kind != 2 && bytes > 0).then_some(bytes)
+        })
+    };
+    Some(Caches { l1: of_level(1)?, l2: of_level(2)? })
 }
 
-/// By what Linux tells of the first CPU.
+/// By what Linux tells of the first CPU's caches: 0 is the first one for data.
 #[cfg(not(target_arch = "x86_64"))]
 fn find() -> Option<Caches> {
-    let text = std::fs::read_to_string("/sys/devices/system/cpu/cpu0/cache/index2/size").ok()?;
-    let kib: usize = text.trim().strip_suffix('K')?.parse().ok()?;
-    (kib > 0).then_some(Caches { l2: kib * 1024 })
+    let size = |index: usize| {
+        let text =
+            std::fs::read_to_string(format!("/sys/devices/system/cpu/cpu0/cache/index{index}/size")).ok()?;
+        let kib: usize = text.trim().strip_suffix('K')?.parse().ok()?;
+        (kib > 0).then_some(kib * 1024)
+    };
+    Some(Caches { l1: size(0)?, l2: size(2)? })
 }
 
 #[cfg(test)]
@@ -51,7 +59,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_cache_has_a_size_that_such_caches_have() {
-        assert!((128 << 10..=64 << 20).contains(&caches().l2), "{:?}", caches());
+    fn caches_have_sizes_that_such_caches_have() {
+        let found = caches();
+        assert!((8 << 10..=1 << 20).contains(&found.l1), "{found:?}");
+        assert!((128 << 10..=64 << 20).contains(&found.l2) && found.l1 < found.l2, "{found:?}");
     }
 }

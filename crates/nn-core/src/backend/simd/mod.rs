@@ -28,6 +28,7 @@ mod narrow_product;
 mod neon;
 mod on;
 mod pack;
+mod pair_sums;
 mod pair_update;
 mod pairs;
 mod peak;
@@ -48,7 +49,7 @@ use self::ink::{InkOuter, InkProduct, MAX_ROWS};
 use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
 use self::narrow_product::{NarrowParts, NarrowProduct};
 use self::pack::{Source, Widen};
-use self::pairs::{PairOuter, PairProduct, block_columns};
+use self::pairs::{PairOuter, PairProduct, block_columns, two_blocks_pay};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On, Runner};
@@ -260,7 +261,10 @@ macro_rules! backend {
                     InputRef::SparseBytes(x) if y.rows() <= MAX_ROWS || y.cols() < block_columns::<$t>() => {
                         return self.run(InkProduct { x, w, finish, y });
                     }
-                    InputRef::SparseBytes(x) => return self.run(PairProduct { x, w, bias, f, y, scratch }),
+                    InputRef::SparseBytes(x) => {
+                        let two_blocks = two_blocks_pay(x.rows.len());
+                        return self.run(PairProduct { x, w, bias, f, y, two_blocks, scratch });
+                    }
                     _ => {}
                 }
                 self.with_numbers(x, scratch, |a, scratch| {
@@ -328,7 +332,8 @@ macro_rules! backend {
                         return self.run(InkOuter { alpha, x, delta, dw });
                     }
                     InputRef::SparseBytes(x) => {
-                        return self.run(PairOuter { alpha, x, delta, sum, dw, scratch });
+                        let two_blocks = two_blocks_pay(x.rows.len());
+                        return self.run(PairOuter { alpha, x, delta, sum, dw, two_blocks, scratch });
                     }
                     _ => {}
                 }

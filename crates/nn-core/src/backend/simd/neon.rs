@@ -18,6 +18,7 @@ impl Vector for F32x4 {
     type Tile = [[Self; 3]; 8];
     type Strip = [[Self; 16]; 1];
     type Pair = [[Self; 8]; 2];
+    type WidePair = [[Self; 8]; 2];
     const LANES: usize = 4;
     const MANY_REGISTERS: bool = true;
 
@@ -90,6 +91,7 @@ impl Vector for F64x2 {
     type Tile = [[Self; 3]; 8];
     type Strip = [[Self; 16]; 1];
     type Pair = [[Self; 8]; 2];
+    type WidePair = [[Self; 8]; 2];
     const LANES: usize = 2;
     const MANY_REGISTERS: bool = true;
 

@@ -12,7 +12,8 @@ use num_traits::Float as _;
 use super::Simd;
 use super::formulas::{Adam, Formula, MAX_OUTPUTS, MAX_SCALARS, RmsProp, is};
 use super::lists;
-use super::pairs::{MAX_BLOCK, Target, block_columns, gather_panel, panel};
+use super::pair_sums::{Target, gather_panel, panel};
+use super::pairs::{MAX_BLOCK, block_columns};
 use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{MAX_PANEL, MatRef, NO_LINE, Scratch, SparseRows};
 use crate::ops::Update;
@@ -103,7 +104,7 @@ impl<T: Element, F: Resting> Kernel<T> for PairUpdate<'_, '_, '_, T, F> {
         let panel = panel(&delta, 0, lists.part(0).height(0), direct, &mut copy);
         assert!(panel.height == delta.rows(), "one panel for all rows");
         for part in 0..lists.parts() {
-            gather_panel(on, lists.part(part), 0, x.values(), panel, &mut target, true);
+            gather_panel::<V, V::Pair, _>(on, lists.part(part), 0, x.values(), panel, &mut target, true);
         }
         scratch.give(copy);
         scratch.give_lists(maker);
@@ -179,7 +180,7 @@ impl<'a, V: Vector, F: Resting> Updated<'a, V, F> {
 }
 
 // SAFETY: `new` has checked that each output has room for so many lines.
-unsafe impl<V: Vector, F: Resting> Target<V> for Updated<'_, V, F> {
+unsafe impl<V: Vector, F: Resting> Target<V, V::Pair> for Updated<'_, V, F> {
     /// Where the two lines are, from the wanted column on: how many elements after the beginning of each output.
     type Place = (usize, Option<usize>);
 

@@ -35,6 +35,7 @@ impl<T: Element, const L: usize, const M: usize, const N: usize, const S: usize>
     type Tile = [[Self; N]; M];
     type Strip = [[Self; S]; 1];
     type Pair = [[Self; 4]; 2];
+    type WidePair = [[Self; 8]; 2];
     const LANES: usize = L;
     const MANY_REGISTERS: bool = false;
 

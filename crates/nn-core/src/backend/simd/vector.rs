@@ -114,6 +114,9 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
     /// The accumulators of two rows at once, a strip or half a one of each, for the pairs of sparse rows.
     type Pair: Grid<Self>;
 
+    /// The same over two blocks of columns, where there are registers for it; else over fewer.
+    type WidePair: Grid<Self>;
+
     /// Numbers in a vector; at most [`MAX_LANES`].
     const LANES: usize;
 

@@ -143,12 +143,16 @@ impl Check for Products {
                     let stored = Stored::new(k, n, block(0), |p, j| w[p * n + j]);
                     // Each of the kernels in its turn.
                     let with = if (at + turn) % 3 == 1 { With::Ink } else { With::Pairs };
-                    let what = format!("{what}, {with:?}");
+                    // Where there are blocks, two at a time or one.
+                    let two_blocks = (at + blocks) % 2 == 0;
+                    let what = format!("{what}, {with:?}, two blocks: {two_blocks}");
                     let mut product = || {
                         let mut y = Stored::guarded(m, n, block(1), |_, _| T::nan());
                         let (w, y_view, scratch) = (stored.view(), y.view_mut(), &mut scratch);
                         match with {
-                            With::Pairs => on.run(PairProduct { x, w, bias, f, y: y_view, scratch }),
+                            With::Pairs => {
+                                on.run(PairProduct { x, w, bias, f, y: y_view, two_blocks, scratch })
+                            }
                             With::Ink => {
                                 let finish = Finish::Activate(f, bias);
                                 on.run(InkProduct { x, w, finish, y: y_view });
@@ -182,7 +186,8 @@ impl Check for Products {
                             let (dw_view, delta, scratch) = (dw.view_mut(), delta.view(), &mut scratch);
                             match with {
                                 With::Pairs => {
-                                    on.run(PairOuter { alpha, x, delta, sum, dw: dw_view, scratch });
+                                    let dw = dw_view;
+                                    on.run(PairOuter { alpha, x, delta, sum, dw, two_blocks, scratch });
                                 }
                                 With::Ink => on.run(InkOuter { alpha, x, delta, dw: dw_view }),
                             }
@@ -236,7 +241,8 @@ impl Check for Extremes {
             let w = Stored::new(k, n, None, |p, j| T::of(((p * 7 + j * 3) % 5) as f64));
             let mut y = Stored::guarded(m, n, None, |_, _| T::nan());
             let (w_view, f, to) = (w.view(), Activation::Linear, y.view_mut());
-            on.run(PairProduct { x, w: w_view, bias: None, f, y: to, scratch: &mut scratch });
+            let two_blocks = false;
+            on.run(PairProduct { x, w: w_view, bias: None, f, y: to, two_blocks, scratch: &mut scratch });
             let scale = f64::from(byte) / 255.0;
             let what = format!("{name}: all bytes {byte}");
             y.assert_close(&what, |_, j| (scale * (0..k).map(|p| w.at(p, j).wide()).sum::<f64>(), 0.0));
@@ -245,7 +251,7 @@ impl Check for Extremes {
             let mut dw = Stored::guarded(k, n, None, |_, _| T::one());
             let (alpha, to) = (T::of(-2.0), dw.view_mut());
             let (delta_view, sum) = (delta.view(), Sum::Continue);
-            on.run(PairOuter { alpha, x, delta: delta_view, sum, dw: to, scratch: &mut scratch });
+            on.run(PairOuter { alpha, x, delta: delta_view, sum, dw: to, two_blocks, scratch: &mut scratch });
             dw.assert_close(&format!("{what}: outer"), |_, j| {
                 (1.0 - 2.0 * scale * (0..m).map(|i| delta.at(i, j).wide()).sum::<f64>(), 0.0)
             });
@@ -258,7 +264,7 @@ fn rows_of_nothing_but_zeros_and_rows_without_any_are_right() {
     everywhere(&Extremes);
 }
 
-/// A block of columns has the same bits alone and among others: threads take blocks each.
+/// A block of columns has the same bits alone and among others, and if two are taken at a time: threads take blocks each, and CPUs differ.
 struct Columns;
 
 impl Check for Columns {
@@ -266,31 +272,34 @@ impl Check for Columns {
         let (m, k, width) = (51, 200, block_columns::<T>());
         let n = 3 * width;
         let data = Data::<T>::new(m, k);
-        let (w, delta) = (numbers::<T>(1, k * n), numbers::<T>(2, m * n));
+        let (w, delta, bias) = (numbers::<T>(1, k * n), numbers::<T>(2, m * n), numbers::<T>(4, n));
         let w = Stored::new(k, n, Some(width), |p, j| w[p * n + j]);
         let delta = Stored::new(m, n, Some(width), |i, j| delta[i * n + j]);
         for rows in data.selections() {
             let x = data.select(rows);
-            let run = |j: usize, len: usize| {
+            let run = |j: usize, len: usize, two_blocks: bool| {
                 let mut scratch = Scratch::default();
                 let mut y = Stored::guarded(m, len, Some(width), |_, _| T::nan());
                 let mut dw = Stored::guarded(k, len, Some(width), |_, _| T::zero());
                 let (w, delta) = (w.view().columns(j, len), delta.view().columns(j, len));
-                let (bias, f, to) = (None, Activation::Linear, y.view_mut());
-                on.run(PairProduct { x, w, bias, f, y: to, scratch: &mut scratch });
-                let (alpha, sum) = (T::one(), Sum::Continue);
-                on.run(PairOuter { alpha, x, delta, sum, dw: dw.view_mut(), scratch: &mut scratch });
+                let (bias, f, to, scratch) =
+                    (Some(&bias[j..j + len]), Activation::Tanh, y.view_mut(), &mut scratch);
+                on.run(PairProduct { x, w, bias, f, y: to, two_blocks, scratch });
+                let (alpha, sum, to) = (T::one(), Sum::Continue, dw.view_mut());
+                on.run(PairOuter { alpha, x, delta, sum, dw: to, two_blocks, scratch });
                 [(m, y), (k, dw)].map(|(rows, matrix)| -> Vec<Vec<T>> {
                     (0..len).map(|j| (0..rows).map(|i| matrix.at(i, j)).collect()).collect()
                 })
             };
-            let all = run(0, n);
-            for (first, len) in [(0, width), (width, width), (width, 2 * width)] {
-                let part = run(first, len);
+            let all = run(0, n, true);
+            for (first, len, two_blocks) in
+                [(0, n, false), (0, width, true), (width, width, false), (width, 2 * width, true)]
+            {
+                let part = run(first, len, two_blocks);
                 for (all, part) in all.iter().zip(&part) {
                     assert!(
                         all[first..first + len] == part[..],
-                        "{name}: columns {first}..{} have other bits when they are alone, {}",
+                        "{name}: columns {first}..{} have other bits, two blocks: {two_blocks}, {}",
                         first + len,
                         describe(rows)
                     );
