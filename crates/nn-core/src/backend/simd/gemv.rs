@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::gemm::{CHAINS, Finish, Product, depth_of_block, put};
 use super::pack::{LanesAre, Source, pack};
-use super::vector::{Element, Kernel, LINE, On, Vector, ask_for_line, strip};
+use super::vector::{Element, Kernel, LINE, On, Vector, ask_for_line, part, strip};
 use crate::matrix::MatRef;
 use crate::ops::Trans;
 
@@ -220,13 +220,13 @@ fn in_registers<V: Vector, const C: usize>(
     } else {
         for (p, &x) in x.iter().enumerate() {
             let x = on.splat(x);
-            for (sum, part) in columns.iter_mut().zip(b.row(p).chunks(V::LANES)) {
-                *sum = x.mul_add(on.load_part(part, V::T::default()), *sum);
+            for (c, sum) in columns.iter_mut().enumerate() {
+                *sum = x.mul_add(on.load_part(part::<V>(b.row(p), c), V::T::default()), *sum);
             }
         }
     }
-    for (v, sums) in columns.into_iter().zip(sums.chunks_exact_mut(V::LANES)) {
-        on.store(v, sums);
+    for (c, v) in columns.into_iter().enumerate() {
+        on.store(v, &mut sums[c * V::LANES..]);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::gemm::Finish;
 use super::lists;
-use super::vector::{Element, Kernel, On, Vector};
+use super::vector::{Element, Kernel, On, Vector, part, part_mut};
 use crate::matrix::{MatMut, MatRef, SparseRows};
 
 /// Columns of X whose list is made at a time: on the stack, 2 KiB of places and 1 KiB of bytes.
@@ -145,14 +145,14 @@ fn gather<T: Element, V: Vector<T = T>, const C: usize, const S: usize>(
 ) {
     let mut sums = [[on.zero(); C]; S];
     if continues {
-        for (sum, part) in sums[0].iter_mut().zip(y.chunks(V::LANES)) {
-            *sum = on.load_part(part, T::zero());
+        for c in 0..C {
+            sums[0][c] = on.load_part(part::<V>(y, c), T::zero());
         }
     }
     let (places, bytes) = ink.below(w.rows());
     let (places, last_places) = places.as_chunks::<S>();
     let (bytes, last_bytes) = bytes.as_chunks::<S>();
-    // Which sum is meant the compiler knows everywhere: only so do they stay in registers.
+    // Which sum is meant the compiler knows everywhere, here and at both ends: only so do they stay in registers.
     if y.len() == C * V::LANES {
         let rows = w.as_slice();
         assert!(w.rows() == 0 || (w.rows() - 1) * w.stride() + y.len() <= rows.len(), "rows of W");
@@ -182,12 +182,12 @@ fn gather<T: Element, V: Vector<T = T>, const C: usize, const S: usize>(
             }
         }
     }
-    for (c, part) in y.chunks_mut(V::LANES).enumerate().take(C) {
+    for c in 0..C {
         let mut sum = sums[0][c];
-        for others in &sums[1..] {
-            sum = sum.add(others[c]);
+        for s in 1..S {
+            sum = sum.add(sums[s][c]);
         }
-        on.store_part(sum, part);
+        on.store_part(sum, part_mut::<V>(y, c));
     }
 }
 
@@ -195,8 +195,8 @@ fn gather<T: Element, V: Vector<T = T>, const C: usize, const S: usize>(
 #[inline(always)]
 fn add_part<V: Vector, const C: usize>(on: On<V>, value: V::T, row: &[V::T], sums: &mut [V; C]) {
     let value = on.splat(value);
-    for (sum, part) in sums.iter_mut().zip(row.chunks(V::LANES)) {
-        *sum = value.mul_add(on.load_part(part, V::T::default()), *sum);
+    for (c, sum) in sums.iter_mut().enumerate() {
+        *sum = value.mul_add(on.load_part(part::<V>(row, c), V::T::default()), *sum);
     }
 }
 
@@ -257,8 +257,8 @@ fn spread<T: Element, V: Vector<T = T>, const C: usize>(
     dw: &mut MatMut<'_, T>,
 ) {
     let mut vectors = [on.zero(); C];
-    for (v, part) in vectors.iter_mut().zip(delta.chunks(V::LANES)) {
-        *v = on.load_part(part, T::zero());
+    for (c, v) in vectors.iter_mut().enumerate() {
+        *v = on.load_part(part::<V>(delta, c), T::zero());
     }
     let (height, stride) = (dw.rows(), dw.stride());
     let (places, bytes) = ink.below(height - first);
@@ -280,8 +280,10 @@ fn spread<T: Element, V: Vector<T = T>, const C: usize>(
     } else {
         for (&place, &byte) in places.iter().zip(bytes) {
             let value = on.splat(values[byte as usize]);
-            for (part, &delta) in dw.row(first + place as usize).chunks_mut(V::LANES).zip(&vectors) {
-                on.store_part(value.mul_add(delta, on.load_part(part, T::zero())), part);
+            let row = dw.row(first + place as usize);
+            for (c, &delta) in vectors.iter().enumerate() {
+                let sum = value.mul_add(delta, on.load_part(part::<V>(row, c), T::zero()));
+                on.store_part(sum, part_mut::<V>(row, c));
             }
         }
     }

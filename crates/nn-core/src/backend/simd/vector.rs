@@ -236,6 +236,22 @@ pub(super) fn strip<V: Vector>() -> usize {
     V::Strip::COLS * V::LANES
 }
 
+/// The numbers that vector `c` of some is made of: as many as it has lanes, or what is left of them.
+///
+/// To go over vectors in registers by their numbers, which the compiler knows, and over chunks of a slice beside them, whose number it does
+/// not know, keeps the vectors in memory, too, where each is written whenever it changes.
+#[inline(always)]
+pub(super) fn part<V: Vector>(numbers: &[V::T], c: usize) -> &[V::T] {
+    &numbers[c * V::LANES..numbers.len().min((c + 1) * V::LANES)]
+}
+
+/// The same to be written.
+#[inline(always)]
+pub(super) fn part_mut<V: Vector>(numbers: &mut [V::T], c: usize) -> &mut [V::T] {
+    let end = numbers.len().min((c + 1) * V::LANES);
+    &mut numbers[c * V::LANES..end]
+}
+
 /// A two-dimensional array of vectors: `[[V; COLS]; ROWS]`, as a type that a [`Vector`] can name.
 pub(super) trait Grid<V>: Copy + IndexMut<usize, Output = Self::Row> {
     /// One row of it.
