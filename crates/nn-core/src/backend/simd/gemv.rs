@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::gemm::{CHAINS, Finish, Product, depth_of_block, put};
 use super::pack::{LanesAre, Source, pack};
-use super::vector::{Element, Kernel, LINE, On, Vector, ask_for_line, part, strip};
+use super::vector::{Element, Kernel, LINE, On, Vector, ask_for_line, part, part_mut, strip};
 use crate::matrix::MatRef;
 use crate::ops::Trans;
 
@@ -38,8 +38,10 @@ fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<'_, T>) {
         _ => None,
     };
     let mut copy = product.scratch.take(if row.is_some() { 0 } else { k });
-    if row.is_none() {
-        pack(1, &product.a, lanes_are, 0..1, 0..k, &mut copy);
+    match product.a {
+        _ if row.is_some() => (),
+        Source::Matrix(a) if product.ta == Trans::No => copy_row(on, &a, &mut copy),
+        _ => pack(1, &product.a, lanes_are, 0..1, 0..k, &mut copy),
     }
     let x = row.unwrap_or(&copy);
     let kc = depth_of_block::<V>(product.ta, k, n);
@@ -89,6 +91,18 @@ fn run<T: Element, V: Vector<T = T>>(on: On<V>, mut product: Product<'_, T>) {
     }
     product.scratch.give(copy);
     product.scratch.give(sums);
+}
+
+/// The only row of a matrix in blocks of columns, in one piece. (To call a function for each block would take longer than to copy it.)
+#[inline(always)]
+fn copy_row<V: Vector>(on: On<V>, from: &MatRef<'_, V::T>, to: &mut [V::T]) {
+    for j in (0..from.cols()).step_by(from.block_cols()) {
+        let block = from.run(0, j);
+        for c in 0..block.len().div_ceil(V::LANES) {
+            let numbers = on.load_part(part::<V>(block, c), V::T::default());
+            on.store_part(numbers, part_mut::<V>(&mut to[j..j + block.len()], c));
+        }
+    }
 }
 
 /// [`run`] for at most `B` blocks of steps from `p0` on, and `C` vectors of columns: an addition does not wait for the one before, which
