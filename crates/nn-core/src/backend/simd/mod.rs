@@ -49,7 +49,7 @@ use self::ink::{InkOuter, InkProduct, MAX_ROWS};
 use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
 use self::narrow_product::{NarrowParts, NarrowProduct};
 use self::pack::{Source, Widen};
-use self::pairs::{PairOuter, PairProduct, block_columns, two_blocks_pay};
+use self::pairs::{PairOuter, PairProduct, block_columns, two_blocks_fit};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
 use self::vector::{Element, Kernel, On, Runner};
@@ -261,10 +261,7 @@ macro_rules! backend {
                     InputRef::SparseBytes(x) if y.rows() <= MAX_ROWS || y.cols() < block_columns::<$t>() => {
                         return self.run(InkProduct { x, w, finish, y });
                     }
-                    InputRef::SparseBytes(x) => {
-                        let two_blocks = two_blocks_pay(x.rows.len());
-                        return self.run(PairProduct { x, w, bias, f, y, two_blocks, scratch });
-                    }
+                    InputRef::SparseBytes(x) => return self.run(PairProduct { x, w, bias, f, y, scratch }),
                     _ => {}
                 }
                 self.with_numbers(x, scratch, |a, scratch| {
@@ -332,7 +329,7 @@ macro_rules! backend {
                         return self.run(InkOuter { alpha, x, delta, dw });
                     }
                     InputRef::SparseBytes(x) => {
-                        let two_blocks = two_blocks_pay(x.rows.len());
+                        let two_blocks = two_blocks_fit(x.rows.len());
                         return self.run(PairOuter { alpha, x, delta, sum, dw, two_blocks, scratch });
                     }
                     _ => {}

@@ -181,14 +181,11 @@ unsafe impl<V: Vector, G: Grid<V>> Target<V, G> for Lines<'_, V::T> {
 pub(super) struct Activated<'a, 'm, T> {
     pub(super) lines: &'a mut Lines<'m, T>,
     pub(super) f: Activation,
-    pub(super) bias: &'a Bias<T>,
+    pub(super) bias: &'a [T; MAX_BLOCK],
 }
 
-/// The bias of two blocks, or of one.
-pub(super) type Bias<T> = [T; 2 * MAX_BLOCK];
-
 // SAFETY: as its lines.
-unsafe impl<V: Vector, G: Grid<V>> Target<V, G> for Activated<'_, '_, V::T> {
+unsafe impl<V: Vector> Target<V, V::Pair> for Activated<'_, '_, V::T> {
     /// Where the lines are, and from which column on.
     type Place = ([(*mut V::T, usize); 2], usize);
 
@@ -198,25 +195,21 @@ unsafe impl<V: Vector, G: Grid<V>> Target<V, G> for Activated<'_, '_, V::T> {
         self.lines.lines
     }
 
-    fn blocks(&self) -> usize {
-        self.lines.blocks
-    }
-
     #[inline(always)]
     unsafe fn place(&mut self, lines: [u32; 2], c: usize) -> Self::Place {
         // SAFETY: the caller promises what the lines ask for.
-        (unsafe { Target::<V, G>::place(self.lines, lines, c) }, c)
+        (unsafe { Target::<V, V::Pair>::place(self.lines, lines, c) }, c)
     }
 
     #[inline(always)]
-    unsafe fn load(&self, on: On<V>, (from, _): Self::Place) -> G {
+    unsafe fn load(&self, on: On<V>, (from, _): Self::Place) -> V::Pair {
         // SAFETY: as above.
         unsafe { self.lines.load(on, from) }
     }
 
     #[inline(always)]
-    unsafe fn store(&mut self, on: On<V>, sums: G, (to, c): Self::Place) {
-        // SAFETY: from column `c` on a pair's columns follow; the rest as above.
+    unsafe fn store(&mut self, on: On<V>, sums: V::Pair, (to, c): Self::Place) {
+        // SAFETY: `c` is a column of a block, from which on a pair's columns follow; the rest as above.
         unsafe {
             let bias = self.bias.as_ptr().add(c);
             // One way for each function, with nothing left to decide within.
@@ -236,8 +229,8 @@ unsafe impl<V: Vector, G: Grid<V>> Target<V, G> for Activated<'_, '_, V::T> {
 /// # Safety
 /// There must be a bias for each column.
 #[inline(always)]
-unsafe fn activate<V: Vector, G: Grid<V>>(on: On<V>, f: Activation, mut sums: G, bias: *const V::T) -> G {
-    for s in 0..G::COLS {
+unsafe fn activate<V: Vector>(on: On<V>, f: Activation, mut sums: V::Pair, bias: *const V::T) -> V::Pair {
+    for s in 0..V::Pair::COLS {
         // SAFETY: see above.
         let bias = unsafe { V::load(bias.add(s * V::LANES)) };
         sums[0][s] = on.activation(f, sums[0][s].add(bias));

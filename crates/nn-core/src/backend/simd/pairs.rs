@@ -6,9 +6,9 @@
 //! the L1 cache while all pairs pass by.
 
 use super::caches::caches;
-use super::lists::{self, Lists};
+use super::lists::Lists;
 use super::narrow::strips;
-use super::pair_sums::{Activated, Bias, Lines, blocks, gather_panel, panel};
+use super::pair_sums::{Activated, Lines, blocks, gather_panel, panel};
 use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{MAX_PANEL, MatMut, MatRef, Scratch, SparseRows};
 use crate::ops::{Activation, Sum};
@@ -27,18 +27,15 @@ pub(super) const fn block_columns<T>() -> usize {
 /// With fewer rows than this, W is read where it is if it is row-major: copying it would cost more than it saves.
 const FEW_ROWS: usize = 8;
 
-/// Bytes of an L1 cache that is good for panels of two blocks. (What they do with 32 KiB was not measured.)
-const L1_OF_TWO_BLOCKS: usize = 48 * 1024;
-
-/// Most rows of X whose sums are formed over two blocks at a time. (Measured on Emerald Rapids, with 48 KiB of L1 cache and two units for
-/// multiply-adds: 32 and 50 rows take 3 % less time, 128 rows 1 %, 252 rows none; 10,000 images and a full batch take 2 to 4 % more.)
-const ROWS_OF_TWO_BLOCKS: usize = lists::ROWS;
-
-/// Whether sums are better formed over two blocks of columns at a time, where there are registers for it. An entry is then decoded once for
-/// both, the end of a list is met once, and the sums of a line that has an entry alone are enough to keep two units busy, although each
-/// waits for the one before. But two panels must be at hand at the same time, which counts where many rows pass by.
-pub(super) fn two_blocks_pay(rows: usize) -> bool {
-    rows <= ROWS_OF_TWO_BLOCKS && caches().l1 >= L1_OF_TWO_BLOCKS
+/// Whether dW of so many rows is better formed over two blocks of columns at a time, where there are registers for it: if a panel of δ of
+/// either fits in the L1 cache. An entry is then decoded once for both, the end of a list is met once, and the sums of a line that has an
+/// entry alone are enough to keep two units busy, although each waits for the one before.
+///
+/// (Measured on Emerald Rapids, whose L1 cache has 48 KiB, with MNIST and 512 units: a step of 32 rows takes 6 % less time, of 50 rows 5 %, of
+/// 64 and of 100 rows 3 %, of 128 and of 252 rows less than 1 %. Over two blocks of W, which never fit, the product forward takes as
+/// long as over one. With 32 KiB nothing was measured.)
+pub(super) fn two_blocks_fit(rows: usize) -> bool {
+    2 * rows * BLOCK_BYTES <= caches().l1
 }
 
 /// Y ← f(X · W + b). X: \[m, k\], W: \[k, n\], b: \[n\], Y: \[m, n\].
@@ -48,8 +45,6 @@ pub(super) struct PairProduct<'a, T> {
     pub(super) bias: Option<&'a [T]>,
     pub(super) f: Activation,
     pub(super) y: MatMut<'a, T>,
-    /// Two blocks at a time: the same bits.
-    pub(super) two_blocks: bool,
     pub(super) scratch: &'a mut Scratch<T>,
 }
 
@@ -77,19 +72,18 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
 
     #[inline(always)]
     fn run<V: Vector<T = T>>(self, on: On<V>) {
-        let Self { x, w, bias, f, mut y, two_blocks, scratch } = self;
+        let Self { x, w, bias, f, mut y, scratch } = self;
         let (m, k, n, width) = (y.rows(), w.rows(), y.cols(), block_columns::<T>());
-        let block_cols = [w.block_cols(), y.block_cols()];
-        let bias_of = |j: usize, len: usize| -> Bias<T> {
-            let mut part = [T::zero(); 2 * MAX_BLOCK];
+        let block_of_bias = |j: usize, len: usize| {
+            let mut block = [T::zero(); MAX_BLOCK];
             if let Some(bias) = bias {
-                part[..len].copy_from_slice(&bias[j..j + len]);
+                block[..len].copy_from_slice(&bias[j..j + len]);
             }
-            part
+            block
         };
         if m == 0 || k == 0 {
             for (j, len) in strips(n, width, [y.block_cols(), y.block_cols()]) {
-                let (bias, mut y) = (bias_of(j, len), y.strip(j, len));
+                let (bias, mut y) = (block_of_bias(j, len), y.strip(j, len));
                 for i in 0..m {
                     for (part, bias) in y.row(i).chunks_mut(V::LANES).zip(bias.chunks(V::LANES)) {
                         on.store_part(on.activation(f, on.load(bias)), part);
@@ -102,19 +96,27 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
         let mut copy = scratch.take(MAX_PANEL * width);
         let mut sums = scratch.take(m * width);
         let lists = maker.lists_by_row(&x);
-        let wide = if two_blocks { columns_of_two_blocks::<V>(n, block_cols) } else { 0 };
-        for j in (0..wide).step_by(2 * width) {
-            let (w, mut y) = (w.columns(j, 2 * width), y.columns(j, 2 * width));
-            let bias = bias_of(j, 2 * width);
-            product_of::<V, V::WidePair>(on, (&lists, x.values()), (&w, true), (f, &bias), &mut y, &mut copy);
-        }
-        for (j, len) in strips(n - wide, width, block_cols) {
-            let (j, whole) = (wide + j, len == width);
-            let (w, mut y) = (w.strip(j, len), y.strip(j, len));
+        for (j, len) in strips(n, width, [w.block_cols(), y.block_cols()]) {
+            let whole = len == width;
+            let w = w.strip(j, len);
             let direct = whole && (w.stride() == width || m < FEW_ROWS);
+            let mut y = y.strip(j, len);
             let mut target = if whole { y.reborrow() } else { rows(&mut sums, m, width) };
-            let (bias, of) = (bias_of(j, len), (&lists, x.values()));
-            product_of::<V, V::Pair>(on, of, (&w, direct), (f, &bias), &mut target, &mut copy);
+            let mut lines = Lines::new(&mut target);
+            let bias = block_of_bias(j, len);
+            for part in 0..lists.parts() {
+                let lists = lists.part(part);
+                for p in lists.panels() {
+                    let (first, fresh) = (p * lists.panel(), p == 0);
+                    let panel = panel(&w, first, lists.height(p), direct.then_some(width), &mut copy);
+                    if first + lists.height(p) < k {
+                        gather_panel::<V, V::Pair, _>(on, lists, p, x.values(), panel, &mut lines, fresh);
+                    } else {
+                        let mut activated = Activated { lines: &mut lines, f, bias: &bias };
+                        gather_panel::<V, V::Pair, _>(on, lists, p, x.values(), panel, &mut activated, fresh);
+                    }
+                }
+            }
             if !whole {
                 y.copy_from(rows(&mut sums, m, width).as_ref().strip(0, len));
             }
@@ -122,33 +124,6 @@ impl<T: Element> Kernel<T> for PairProduct<'_, T> {
         scratch.give(copy);
         scratch.give(sums);
         scratch.give_lists(maker);
-    }
-}
-
-/// The product for the columns of one block, or of two: f(X · W + b). W is read where it is if that is `direct`ly possible.
-#[inline(always)]
-fn product_of<V: Vector, G: Grid<V>>(
-    on: On<V>,
-    (lists, values): (&Lists<'_>, &[V::T]),
-    (w, direct): (&MatRef<'_, V::T>, bool),
-    (f, bias): (Activation, &Bias<V::T>),
-    y: &mut MatMut<'_, V::T>,
-    copy: &mut [V::T],
-) {
-    let (width, k) = (block_columns::<V::T>(), w.rows());
-    let mut lines = Lines::new(y);
-    for part in 0..lists.parts() {
-        let lists = lists.part(part);
-        for p in lists.panels() {
-            let (first, fresh) = (p * lists.panel(), p == 0);
-            let panel = panel(w, first, lists.height(p), direct.then_some(width), copy);
-            if first + lists.height(p) < k {
-                gather_panel::<V, G, _>(on, lists, p, values, panel, &mut lines, fresh);
-            } else {
-                let mut activated = Activated { lines: &mut lines, f, bias };
-                gather_panel::<V, G, _>(on, lists, p, values, panel, &mut activated, fresh);
-            }
-        }
     }
 }
 

@@ -150,9 +150,7 @@ impl Check for Products {
                         let mut y = Stored::guarded(m, n, block(1), |_, _| T::nan());
                         let (w, y_view, scratch) = (stored.view(), y.view_mut(), &mut scratch);
                         match with {
-                            With::Pairs => {
-                                on.run(PairProduct { x, w, bias, f, y: y_view, two_blocks, scratch })
-                            }
+                            With::Pairs => on.run(PairProduct { x, w, bias, f, y: y_view, scratch }),
                             With::Ink => {
                                 let finish = Finish::Activate(f, bias);
                                 on.run(InkProduct { x, w, finish, y: y_view });
@@ -241,8 +239,7 @@ impl Check for Extremes {
             let w = Stored::new(k, n, None, |p, j| T::of(((p * 7 + j * 3) % 5) as f64));
             let mut y = Stored::guarded(m, n, None, |_, _| T::nan());
             let (w_view, f, to) = (w.view(), Activation::Linear, y.view_mut());
-            let two_blocks = false;
-            on.run(PairProduct { x, w: w_view, bias: None, f, y: to, two_blocks, scratch: &mut scratch });
+            on.run(PairProduct { x, w: w_view, bias: None, f, y: to, scratch: &mut scratch });
             let scale = f64::from(byte) / 255.0;
             let what = format!("{name}: all bytes {byte}");
             y.assert_close(&what, |_, j| (scale * (0..k).map(|p| w.at(p, j).wide()).sum::<f64>(), 0.0));
@@ -250,7 +247,7 @@ impl Check for Extremes {
             let delta = Stored::new(m, n, None, |i, j| T::of(((i * 5 + j) % 7) as f64));
             let mut dw = Stored::guarded(k, n, None, |_, _| T::one());
             let (alpha, to) = (T::of(-2.0), dw.view_mut());
-            let (delta_view, sum) = (delta.view(), Sum::Continue);
+            let (delta_view, sum, two_blocks) = (delta.view(), Sum::Continue, false);
             on.run(PairOuter { alpha, x, delta: delta_view, sum, dw: to, two_blocks, scratch: &mut scratch });
             dw.assert_close(&format!("{what}: outer"), |_, j| {
                 (1.0 - 2.0 * scale * (0..m).map(|i| delta.at(i, j).wide()).sum::<f64>(), 0.0)
@@ -284,7 +281,7 @@ impl Check for Columns {
                 let (w, delta) = (w.view().columns(j, len), delta.view().columns(j, len));
                 let (bias, f, to, scratch) =
                     (Some(&bias[j..j + len]), Activation::Tanh, y.view_mut(), &mut scratch);
-                on.run(PairProduct { x, w, bias, f, y: to, two_blocks, scratch });
+                on.run(PairProduct { x, w, bias, f, y: to, scratch });
                 let (alpha, sum, to) = (T::one(), Sum::Continue, dw.view_mut());
                 on.run(PairOuter { alpha, x, delta, sum, dw: to, two_blocks, scratch });
                 [(m, y), (k, dw)].map(|(rows, matrix)| -> Vec<Vec<T>> {
