@@ -11,10 +11,12 @@ library: it talks to the browser over a pipe, in the DevTools protocol.
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,6 +80,7 @@ class Browser:
         self.process = subprocess.Popen(
             ["bash", "-c", command, program, profile],
             pass_fds=(theirs_in, theirs_out),
+            start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -141,6 +144,9 @@ class Browser:
     def close(self):
         self.process.terminate()
         self.process.wait()
+        # Its other processes outlive it for a moment, and would go on writing to the profile.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def main():
@@ -152,7 +158,8 @@ def main():
     if not program:
         sys.exit(f"error: expected a browser, one of {', '.join(BROWSERS)}; Debian: apt-get install chromium")
     failed = 0
-    with tempfile.TemporaryDirectory() as profile:
+    # What a dying browser still writes there must not count as a page that is wrong.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Browser(program, profile)
         for number, file in enumerate(args.files):
             # A picture has one size; a page is as wide as the window.
