@@ -6,7 +6,7 @@ use super::few::{self, Dots, Outer};
 use super::gemv::OfOneRow;
 use super::pack::{LanesAre, Source, pack, packed_len};
 use super::reversed::{self, Reversed};
-use super::tile::{self, Lanes, MAX_TILE, Steps, To};
+use super::tile::{self, Lanes, MAX_TILE, STEPS_OF_A, Steps, To};
 use super::vector::{Element, Kernel, LINE, On, Runner, Vector, ask_for};
 use crate::matrix::{MatMut, MatRef, Scratch};
 use crate::ops::{Activation, Gemm, GemmParts, Trans};
@@ -262,9 +262,9 @@ impl<'a, T: Element> Rows<'a, T> {
         }
     }
 
-    /// Some rows of op(A), as many as the tile is high; copied where they are not as many. When they are read for the first time, the
-    /// next panel is asked for, where that is read in its place, too. It may be that of the next block of rows, or of the next
-    /// shard; or nothing at all, which does no harm.
+    /// Some rows of op(A), as many as the tile is high; copied where they are not as many. When rows that are stored as such are read for
+    /// the first time, the next panel is asked for, where that is read in its place, too. It may be that of the next block of rows, or of
+    /// the next shard; or nothing at all, which does no harm.
     #[inline(always)]
     pub(super) fn panel<'b>(
         &self,
@@ -298,8 +298,8 @@ impl<'a, T: Element> Rows<'a, T> {
             (Some(a), Trans::Yes) if rows.len() == height && !steps.is_empty() => {
                 let strip = a.strip(rows.start, rows.len()).row_range(steps.start, steps.len());
                 let (data, run) = (strip.as_slice(), steps.len());
-                let ahead = if is_first { rows.len() } else { 0 };
-                Lanes { data, lane: 1, step: a.stride(), run, next_run: 0, ahead }
+                let (step, ahead) = (a.stride(), STEPS_OF_A * a.stride());
+                Lanes { data, lane: 1, step, run, next_run: 0, ahead }
             }
             _ => {
                 let copy = &mut copy[..packed_len(height, rows.len(), steps.len())];

@@ -26,8 +26,8 @@ pub(super) struct Lanes<'a, T> {
     pub(super) step: usize,
     pub(super) run: usize,
     pub(super) next_run: usize,
-    /// How far on in memory what is to be asked for lies, while this is read: at the beginning of each run, or where neighbouring
-    /// rows are neighbours in memory, at each step. 0 if there is no need.
+    /// How far on in memory what is to be asked for lies, while this is read: at the beginning of each run, one line of each row; or where
+    /// neighbouring rows are neighbours in memory, at each step, all of them. 0 if there is no need.
     pub(super) ahead: usize,
 }
 
@@ -37,6 +37,14 @@ pub(super) struct Steps<'a, T> {
     pub(super) data: &'a [T],
     pub(super) step: usize,
 }
+
+/// How many steps of A ahead of their use are asked for, where each is in a cache line of its own, too far from the one before for the CPU to
+/// foresee it. (Measured on Emerald Rapids, AVX-512: dW of 784 inputs and 252 rows takes 12 % less time; 6 and 10 steps are alike.)
+pub(super) const STEPS_OF_A: usize = 8;
+
+/// The same for steps of B, which come from the L2 cache where the sum is long, if a step of the tile is long enough for it. (There, too: 2 %
+/// of the product forward; 8 steps are alike. On AVX2 it costs 1 %, when both threads of a core are busy.)
+const STEPS_OF_B: usize = 16;
 
 /// Where a finished tile goes.
 #[derive(Debug)]
@@ -176,8 +184,14 @@ fn tile_of<V: Vector, const R: usize, const C: usize>(
             }
         }
         for _ in 0..now {
-            if lane == 1 {
+            if lane != 1 && V::MANY_REGISTERS {
+                for j in (0..C * V::LANES).step_by(LINE / size_of::<V::T>()) {
+                    ask_for_line(pb.wrapping_add(STEPS_OF_B * b.step + j));
+                }
+            } else if a.ahead > 0 {
+                // They may lie across two lines.
                 ask_for_line(pa.wrapping_add(a.ahead));
+                ask_for_line(pa.wrapping_add(a.ahead + R - 1));
             }
             // SAFETY: `on` proves the instructions. What is read lies before the last element of the last step (or of the
             // last whole run), which was checked to be there. The pointers leave the slices at the end by less than one
