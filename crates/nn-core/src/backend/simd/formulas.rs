@@ -2,10 +2,17 @@
 //!
 //! A formula is written once, over an [`Algebra`]. On vectors it is the kernel; on a [`Recorder`] it is the list of steps
 //! that a pass must have to be it. The operations are those of the steps, one by one, so the result has the same bits as
-//! the pass gives step by step.
+//! the pass gives step by step; but for what fades away.
+//!
+//! What an optimizer remembers of a gradient that has become 0, as that of a pixel which is seldom lit or of a unit that is never active
+//! any more, is multiplied by the same factor again and again, until it is subnormal, and there it stays: the smallest number times 0.9
+//! is rounded to itself. Many CPUs take some hundred cycles for each vector with such a number in it. So it becomes 0.
+//! (Measured on Emerald Rapids with MNIST in batches of 50: after 8,000 steps, a step of RMSprop takes 6 to 8 % less time by it, one of
+//! Adam 5 to 8 %; in the first few hundred, 1 % more. TensorFlow and XLA switch subnormal numbers off altogether.)
 
 use std::marker::PhantomData;
 
+use num_traits::Float as _;
 use smallvec::SmallVec;
 
 use super::Simd;
@@ -30,6 +37,8 @@ pub(super) trait Algebra {
     fn div(&mut self, a: Self::Value, b: Self::Value) -> Self::Value;
     fn square(&mut self, x: Self::Value) -> Self::Value;
     fn sqrt(&mut self, x: Self::Value) -> Self::Value;
+    /// x, which fades away: 0 where it is subnormal. No step of its own.
+    fn fading(&mut self, x: Self::Value) -> Self::Value;
 }
 
 impl<V: Vector> Algebra for On<V> {
@@ -63,6 +72,11 @@ impl<V: Vector> Algebra for On<V> {
     #[inline(always)]
     fn sqrt(&mut self, x: V) -> V {
         x.sqrt()
+    }
+
+    #[inline(always)]
+    fn fading(&mut self, x: V) -> V {
+        x.abs().select_lt(self.splat(V::T::min_positive_value()), self.zero(), x)
     }
 }
 
@@ -107,6 +121,10 @@ impl Algebra for Recorder {
 
     fn sqrt(&mut self, x: Source) -> Source {
         self.unary(Unary::Sqrt, x)
+    }
+
+    fn fading(&mut self, x: Source) -> Source {
+        x
     }
 }
 
@@ -182,7 +200,8 @@ macro_rules! formulas {
 fn average<A: Algebra>(a: &mut A, [keep, take]: [A::Value; 2], [old, new]: [A::Value; 2]) -> A::Value {
     let kept = a.mul(keep, old);
     let taken = a.mul(take, new);
-    a.add(kept, taken)
+    let average = a.add(kept, taken);
+    a.fading(average)
 }
 
 /// rate · g / √(spread + ε)
@@ -203,7 +222,8 @@ fn over_root<A: Algebra>(
 #[inline(always)]
 fn velocity<A: Algebra>(a: &mut A, mu: A::Value, v: A::Value, step: A::Value) -> A::Value {
     let kept = a.mul(mu, v);
-    a.sub(kept, step)
+    let velocity = a.sub(kept, step);
+    a.fading(velocity)
 }
 
 /// The new m and v of Adam, and where it leads to from `w`.
@@ -263,6 +283,7 @@ formulas! {
         let step = over_root(a, v, [epsilon, rate], g);
         let kept = a.mul(mu, m);
         let m = a.add(kept, step);
+        let m = a.fading(m);
         let new = a.sub(w, m);
     } => [v, m, new];
 

@@ -65,3 +65,42 @@ fn a_pass_that_differs_in_one_step_is_not_taken_for_a_formula() {
         }
     }
 }
+
+/// Without a gradient, what is remembered is halved: the least normal number to nothing, and others, NaN among them, as they should be.
+fn what_fades<T: Element>()
+where
+    Simd: Backend<T>,
+{
+    let (half, least) = (T::of(0.5), T::min_positive_value());
+    // Each formula is followed by itself with a penalty, which is a gradient.
+    for (name, pass) in all().into_iter().step_by(2) {
+        let pass = pass.expect("a formula is a pass");
+        let count = pass.outputs().len();
+        let old: Vec<T> = (0..37).map(|i| [least, -least, T::one(), T::nan()][i % 4]).collect();
+        let (gradient, scalars) = (vec![T::zero(); old.len()], vec![half; pass.scalars()]);
+        let inputs = [&gradient[..]];
+        for simd in checked() {
+            let mut outputs = vec![old.clone(); count];
+            outputs[count - 1].fill(T::one());
+            let mut slices: Vec<&mut [T]> = outputs.iter_mut().map(|o| &mut o[..]).collect();
+            let args = PassArgs::new(&pass, &inputs, &scalars, &mut slices).expect("as many as it asks for");
+            simd.pass(args, &mut Scratch::default());
+            for remembered in &outputs[..count - 1] {
+                for (&new, &old) in remembered.iter().zip(&old) {
+                    let halved = if old.abs() == least { T::zero() } else { half * old };
+                    let want = if name == "Adagrad" { old } else { halved };
+                    assert!(
+                        new == want || new.is_nan() && want.is_nan(),
+                        "{name}: {new} of {old}, not {want}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_fades_away_becomes_zero() {
+    what_fades::<f32>();
+    what_fades::<f64>();
+}
