@@ -2,6 +2,9 @@
 //!
 //! Every algorithm is a `Kernel`, generic over the vector; [`Simd`] is the proof that an instruction
 //! set is there, and hands each kernel to a shell that has it switched on.
+//!
+//! That works where the compiler may inline across its units of code, as Cargo's release profile lets it. With `lto = "off"` and many
+//! units it may not, and a dense step of 252 rows takes 2.7 times as long (measured on Emerald Rapids with 16 units).
 // One of the three islands of unsafe code: vector instructions, and loads whose bounds were checked before.
 #![allow(unsafe_code)]
 
