@@ -188,7 +188,8 @@ fn tile_of<V: Vector, const R: usize, const C: usize>(
                 for j in (0..C * V::LANES).step_by(LINE / size_of::<V::T>()) {
                     ask_for_line(pb.wrapping_add(STEPS_OF_B * b.step + j));
                 }
-            } else if a.ahead > 0 {
+            }
+            if lane == 1 && a.ahead > 0 {
                 // They may lie across two lines.
                 ask_for_line(pa.wrapping_add(a.ahead));
                 ask_for_line(pa.wrapping_add(a.ahead + R - 1));
