@@ -154,6 +154,7 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
         let packed = !a.is_direct() || self.ta == Trans::Yes && mr * size_of::<T>() < NARROW_BYTES;
         let mut a_block = self.scratch.take(if packed { packed_len(mr, mc.min(m), kc) } else { mr * kc });
         let mut b_block = self.scratch.take(nr * kc);
+        let mut sums = [V::T::default(); MAX_TILE];
 
         // Loop 5: blocks of NC columns of B and C.
         for j0 in (0..n).step_by(nc) {
@@ -177,9 +178,8 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
                         let narrow = columns.len() <= V::LANES;
                         let width = if narrow { V::LANES } else { nr };
                         let b_panel = b.panel(&columns, &steps, width, &mut b_block);
-                        let next = columns.end
-                            ..(columns.end + nr).min(b.ready_until(columns.end)).min(j0 + nc).min(n);
-                        let mut ahead = steps.clone();
+                        let next = b.ready(columns.end..(columns.end + nr).min(j0 + nc).min(n), &steps);
+                        let mut ahead = 0..steps.len();
                         let piece = steps.len().div_ceil(rows.len().div_ceil(mr));
                         // Loop 1: panels of MR rows of A.
                         let mut i = rows.start;
@@ -199,8 +199,10 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
                             // What is needed next comes from memory while this is multiplied.
                             let now = ahead.start..(ahead.start + piece).min(ahead.end);
                             ahead.start = now.end;
-                            if !next.is_empty() {
-                                now.for_each(|p| ask_for(&b.matrix.run(p, next.start)[..next.len()]));
+                            if let Some(next) = next {
+                                for p in now {
+                                    ask_for(next.row(p));
+                                }
                             }
                             let (tile, size) = ((height, narrow), steps.len());
                             if columns.len() == width
@@ -210,7 +212,6 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
                                 let to = out.tile(i, columns.clone());
                                 tile::product(on, tile, &a_panel, &b_panel, size, to);
                             } else {
-                                let mut sums = [V::T::default(); MAX_TILE];
                                 tile::product(on, tile, &a_panel, &b_panel, size, To::Sums(&mut sums));
                                 write(on, &sums, width, i..i + left, columns.clone(), &mut out);
                             }
@@ -335,14 +336,18 @@ impl<'a, T: Element> Columns<'a, T> {
         }
     }
 
-    /// The end of those columns from `j` on that are read where they are, and so can be asked for beforehand; `j` if none are.
+    /// Those of some columns of op(B), from the first on, that are read where they are, and so can be asked for beforehand.
     #[inline(always)]
-    fn ready_until(&self, j: usize) -> usize {
-        if self.direct && self.trans == Trans::No && j < self.matrix.cols() {
-            j + self.columns_from(j)
-        } else {
-            j
+    fn ready(
+        &self,
+        columns: std::ops::Range<usize>,
+        steps: &std::ops::Range<usize>,
+    ) -> Option<MatRef<'a, T>> {
+        if !self.direct || self.trans == Trans::Yes || columns.is_empty() || steps.is_empty() {
+            return None;
         }
+        let len = columns.len().min(self.columns_from(columns.start));
+        Some(self.matrix.strip(columns.start, len).row_range(steps.start, steps.len()))
     }
 
     /// Some columns of op(B), `width` wide; copied where there are not as many.
