@@ -1,7 +1,8 @@
 //! `blas`: any CBLAS with 32-bit integers, linked into the program or opened at run time, several in one process.
 //!
 //! What a library is, which version, which kernel it chose and how many threads it uses is asked of the library itself
-//! and never assumed. One that can't be had is an error that says what was looked for; nothing takes its place.
+//! and never assumed. One that can't be had is an error that says what was looked for; nothing takes its place. Where OpenBLAS chose
+//! a kernel for older CPUs than this one, the description names the variable that chooses another.
 //!
 //! One of the three places where `unsafe` is allowed: calling foreign functions is what this module is for.
 #![allow(unsafe_code)] // Calls into C; each block says why it is sound.
