@@ -195,7 +195,7 @@ pub(crate) struct GridArgs {
     #[arg(long, value_name = "N", help_heading = "Data")]
     pub(crate) rows: Option<NonZeroUsize>,
 
-    /// How long a cell of the grid is measured, after the first steps, as far as single steps allow
+    /// How long a cell of the grid is measured, after first steps, which don't count; one step of each at least
     #[arg(long, value_name = "S", default_value = "1", value_parser = positive, help_heading = "Measurement")]
     pub(crate) seconds: f64,
 }

@@ -254,10 +254,14 @@ fn measure(
     Ok(Measured { cell, series, best_blas, ratio })
 }
 
-/// Measures all in turns for so many seconds, rests between them apart, and at least one step each. The first is `simd`, which
-/// is always measured.
+/// Measures all in turns for so many seconds, first steps and rests between them apart, and at least one step each. The first is `simd`,
+/// which is always measured.
 fn in_turns(steppers: &mut Vec<Stepper<'_>>, seconds: f64) -> Result<(), Failure> {
-    // The first steps compile plans and allocate memory. Where they alone take longer than there is time, they count.
+    // First steps compile plans, allocate memory and list what is lit. However long they take, they don't count.
+    for stepper in steppers.iter_mut() {
+        stepper.take(1)?;
+        stepper.rest();
+    }
     let mut taken = 0.0;
     for stepper in steppers.iter_mut() {
         let time = stepper.take(1)?;
@@ -267,10 +271,6 @@ fn in_turns(steppers: &mut Vec<Stepper<'_>>, seconds: f64) -> Result<(), Failure
     }
     if taken > seconds {
         return Ok(());
-    }
-    for stepper in steppers.iter_mut() {
-        stepper.seconds = vec![stepper.take(1)?];
-        stepper.rest();
     }
     let best = |steppers: &[Stepper<'_>]| steppers.iter().map(Stepper::best).fold(f64::INFINITY, f64::min);
     let fastest_blas = best(&steppers[1..]);
@@ -360,4 +360,34 @@ pub(super) fn heading<S: AsRef<str>>(names: &[S]) -> String {
 /// A line of a Markdown table.
 pub(super) fn row<S: AsRef<str>>(cells: &[S]) -> String {
     format!("| {} |", cells.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" | "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nn_core::backend::Naive;
+
+    use super::*;
+
+    #[test]
+    fn first_steps_never_count_and_one_more_always_does() -> Result<(), Failure> {
+        let (x, labels) = ([0.5; 12 * 4], [1; 12]);
+        let rows = InputRef::dense(MatRef::new(&x, 12, 4)?);
+        let forms = vec![(Form::Dense, rows)];
+        let images = Images { input: GridInput::Random, forms, labels: &labels, preferred: Form::Dense };
+        let cell = Cell { input: GridInput::Random, layers: 1, hidden: 3, batch: 5 };
+        let rival = Rival { name: "naive", backend: Arc::new(Naive), threads: 1 };
+        let stepper = || Stepper::new(&rival, (Form::Dense, rows), &images, cell, (4, 2));
+        let mut steppers = vec![stepper()?, stepper()?];
+        in_turns(&mut steppers, f64::MIN_POSITIVE)?;
+        for stepper in steppers {
+            assert_eq!(
+                (stepper.seconds.len(), stepper.next),
+                (1, 10),
+                "two steps of 5 rows, of which one counts"
+            );
+        }
+        Ok(())
+    }
 }
