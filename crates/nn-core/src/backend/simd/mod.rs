@@ -26,6 +26,7 @@ mod isa;
 mod lists;
 mod math;
 mod narrow;
+mod narrow_back;
 mod narrow_product;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -49,7 +50,8 @@ use self::argmax::ArgMax;
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
 use self::gemm::{Finish, Product, product};
 use self::ink::{InkOuter, InkProduct, MAX_ROWS};
-use self::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
+use self::narrow::{MAX_NARROW, NarrowOuter};
+use self::narrow_back::NarrowBackpropagate;
 use self::narrow_product::{NarrowParts, NarrowProduct};
 use self::pack::{Source, Widen};
 use self::pairs::{PairOuter, PairProduct, block_columns, two_blocks_fit};

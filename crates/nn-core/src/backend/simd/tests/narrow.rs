@@ -1,7 +1,8 @@
 //! Products with a matrix of a few columns, against sums in `f64`.
 
 use super::super::gemm::Finish;
-use super::super::narrow::{MAX_NARROW, NarrowBackpropagate, NarrowOuter};
+use super::super::narrow::{MAX_NARROW, NarrowOuter};
+use super::super::narrow_back::NarrowBackpropagate;
 use super::super::narrow_product::{NarrowParts, NarrowProduct};
 use super::super::pack::Source;
 use super::super::pairs::block_columns;
