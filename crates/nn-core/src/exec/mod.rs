@@ -20,6 +20,7 @@ mod bands;
 mod columns;
 mod elementwise;
 mod fusion;
+mod lanes;
 mod layout;
 mod lower;
 mod memory;

@@ -4,7 +4,8 @@
 use std::mem::take;
 use std::ops::Range;
 
-use super::plan::{Buffers, Lane};
+use super::lanes::Lane;
+use super::plan::Buffers;
 use super::pool::Worker;
 use super::program::{Extent, Operand, Place};
 use super::value::{Feed, Variable};

@@ -7,9 +7,9 @@ mod tests;
 
 use self::describe::Describe;
 use super::analysis::Analysis;
+use super::lanes::lanes;
 use super::layout::most_blocks;
 use super::lower::written;
-use super::plan::lanes;
 use super::session::Session;
 use super::wide::shard_rows;
 use crate::graph::{DType, Graph, Node, Op, Shape, VarId};

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use smallvec::SmallVec;
 
 use super::elementwise::FEW;
-use super::plan::{Buffers, Lane, With};
+use super::lanes::Lane;
+use super::plan::{Buffers, With};
 use super::pool::{Pool, Worker};
 use super::program::{Instr, Kernel, Place, Stage};
 use super::run::{execute, view};

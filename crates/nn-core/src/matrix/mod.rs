@@ -4,12 +4,14 @@
 //! slice is long enough, so that kernels need not.
 
 mod buffer;
+mod csr;
 mod input;
 mod pair_lists;
 mod sparse;
 
 pub use buffer::{AlignedBuf, Scratch};
-pub use input::{Bytes, Csr, CsrRef, DenseRows, InputRef, Rows};
+pub use csr::{Csr, CsrRef};
+pub use input::{Bytes, DenseRows, InputRef, Rows};
 pub use pair_lists::Prepared;
 pub(crate) use pair_lists::{Head, Listed, MAX_PANEL, NO_LINE, PairLists, Writer};
 pub(crate) use sparse::{GROUP_ROWS, KINDS, RowsId};
