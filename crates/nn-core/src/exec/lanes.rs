@@ -59,6 +59,9 @@ pub(super) fn lanes(
     (0..lanes).map(move |lane| (start(lane), start(lane + 1) - start(lane)))
 }
 
+/// Numbers that are added up at a time: few enough to stay in the L1 cache while all lanes pass by.
+const PIECE: usize = 1024;
+
 /// into ← Σ over the lanes, in their order, of sum number `i`.
 pub(super) fn add_up<T: Scalar>(into: &mut AlignedBuf<T>, i: usize, lanes: &mut [Lane<T>], pool: &Pool<T>) {
     if let [lane] = lanes {
@@ -71,10 +74,13 @@ pub(super) fn add_up<T: Scalar>(into: &mut AlignedBuf<T>, i: usize, lanes: &mut 
     let mut parts: SmallVec<[(usize, &mut [T]); 16]> =
         into.chunks_mut(step).enumerate().map(|(k, part)| (k * step, part)).collect();
     pool.for_each(&mut parts, &|(start, part), _| {
-        part.copy_from_slice(&lanes[0].sums[i][*start..][..part.len()]);
-        for lane in &lanes[1..] {
-            for (x, &y) in part.iter_mut().zip(&lane.sums[i][*start..]) {
-                *x += y;
+        for (piece, first) in part.chunks_mut(PIECE).zip((*start..).step_by(PIECE)) {
+            let here = first..first + piece.len();
+            piece.copy_from_slice(&lanes[0].sums[i][here.clone()]);
+            for lane in &lanes[1..] {
+                for (x, &y) in piece.iter_mut().zip(&lane.sums[i][here.clone()]) {
+                    *x += y;
+                }
             }
         }
     });
