@@ -115,6 +115,16 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0), no.0, yes.0) })
     }
 
+    /// By one instruction that finds exponents of 0, which nothing else has, and one that clears.
+    #[inline(always)]
+    fn without_subnormals(self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe {
+            let exponent = _mm512_set1_epi32(0x7f80_0000);
+            _mm512_maskz_mov_ps(_mm512_test_epi32_mask(_mm512_castps_si512(self.0), exponent), self.0)
+        })
+    }
+
     #[inline(always)]
     fn shift_into_exponent(self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.
@@ -241,6 +251,16 @@ impl Vector for F64x8 {
     fn select_lt(self, other: Self, yes: Self, no: Self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.
         Self(unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(self.0, other.0), no.0, yes.0) })
+    }
+
+    /// As of `f32`.
+    #[inline(always)]
+    fn without_subnormals(self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        Self(unsafe {
+            let exponent = _mm512_set1_epi64(0x7ff0_0000_0000_0000);
+            _mm512_maskz_mov_pd(_mm512_test_epi64_mask(_mm512_castpd_si512(self.0), exponent), self.0)
+        })
     }
 
     #[inline(always)]

@@ -12,7 +12,6 @@
 
 use std::marker::PhantomData;
 
-use num_traits::Float as _;
 use smallvec::SmallVec;
 
 use super::Simd;
@@ -76,7 +75,7 @@ impl<V: Vector> Algebra for On<V> {
 
     #[inline(always)]
     fn fading(&mut self, x: V) -> V {
-        x.abs().select_lt(self.splat(V::T::min_positive_value()), self.zero(), x)
+        x.without_subnormals()
     }
 }
 

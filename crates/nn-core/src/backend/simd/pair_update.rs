@@ -13,7 +13,7 @@ use super::Simd;
 use super::formulas::{Adam, Formula, MAX_OUTPUTS, MAX_SCALARS, RmsProp, is};
 use super::lists;
 use super::pair_sums::{Target, gather_panel, panel};
-use super::pairs::{MAX_BLOCK, block_columns};
+use super::pairs::block_columns;
 use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{MAX_PANEL, MatRef, NO_LINE, Scratch, SparseRows};
 use crate::ops::Update;
@@ -119,8 +119,6 @@ struct Updated<'a, V: Vector, F> {
     /// Where each output begins. Its lines lie one after the other, each as long as a block is wide.
     outputs: [*mut V::T; MAX_OUTPUTS],
     lines: usize,
-    /// Two parts of lines of the gradient on their way from the sums to the formula.
-    gradient: [V::T; 2 * MAX_BLOCK],
     of: PhantomData<(&'a mut [V::T], F)>,
 }
 
@@ -134,29 +132,31 @@ impl<'a, V: Vector, F: Resting> Updated<'a, V, F> {
             assert!(output.len() >= lines * block_columns::<V::T>(), "lines of an output");
             *to = output.as_mut_ptr();
         }
-        let gradient = [V::T::default(); 2 * MAX_BLOCK];
         let rests = scalars[F::EPSILON] > V::T::default() && scalars.iter().all(|s| s.is_finite());
-        Self { scalars: splats, rests, outputs: starts, lines, gradient, of: PhantomData }
+        Self { scalars: splats, rests, outputs: starts, lines, of: PhantomData }
     }
 
-    /// Updates the outputs from `at` on, which many vectors of gradients are for.
+    /// Updates a part of a line, from `at` on. Vector by vector: in a loop, which compilers unroll for some formulas and not for others, sums
+    /// would be picked by numbers that change, and so not stay in registers.
     ///
     /// # Safety
-    /// So many numbers must follow, in each output and at `gradient`.
+    /// There must be such a part.
     #[inline(always)]
-    #[expect(clippy::needless_range_loop, reason = "output k, in registers")]
-    unsafe fn apply(&mut self, mut on: On<V>, at: usize, gradient: *const V::T, len: usize) {
-        for s in (0..len).step_by(V::LANES) {
-            // SAFETY: as the caller promises.
-            unsafe {
-                let mut old = [on.zero(); MAX_OUTPUTS];
-                for k in 0..F::OUTPUTS {
-                    old[k] = V::load(self.outputs[k].add(at + s));
-                }
-                let new = F::apply(&mut on, V::load(gradient.add(s)), &self.scalars, &old);
-                for k in 0..F::OUTPUTS {
-                    new[k].store(self.outputs[k].add(at + s));
-                }
+    unsafe fn apply_to_part(&self, on: On<V>, at: usize, gradient: <V::Pair as Grid<V>>::Row) {
+        const { assert!(V::Pair::COLS == 4 || V::Pair::COLS == 8, "vectors of a line") };
+        // Copies, which no store to the outputs can change, as far as the compiler knows: they are loaded once, not for each vector.
+        let with = (self.scalars, self.outputs);
+        // SAFETY: as the caller promises.
+        unsafe {
+            apply::<V, F>(on, with, at, gradient[0]);
+            apply::<V, F>(on, with, at + V::LANES, gradient[1]);
+            apply::<V, F>(on, with, at + 2 * V::LANES, gradient[2]);
+            apply::<V, F>(on, with, at + 3 * V::LANES, gradient[3]);
+            if V::Pair::COLS == 8 {
+                apply::<V, F>(on, with, at + 4 * V::LANES, gradient[4]);
+                apply::<V, F>(on, with, at + 5 * V::LANES, gradient[5]);
+                apply::<V, F>(on, with, at + 6 * V::LANES, gradient[6]);
+                apply::<V, F>(on, with, at + 7 * V::LANES, gradient[7]);
             }
         }
     }
@@ -176,6 +176,30 @@ impl<'a, V: Vector, F: Resting> Updated<'a, V, F> {
             }
         }
         size.sum()
+    }
+}
+
+/// Updates a vector of each output from `at` on, by the scalars and this gradient.
+///
+/// # Safety
+/// There must be so many numbers in each output.
+#[inline(always)]
+unsafe fn apply<V: Vector, F: Formula>(
+    mut on: On<V>,
+    (scalars, outputs): ([V; MAX_SCALARS], [*mut V::T; MAX_OUTPUTS]),
+    at: usize,
+    gradient: V,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut old = [on.zero(); MAX_OUTPUTS];
+        for k in 0..F::OUTPUTS {
+            old[k] = V::load(outputs[k].add(at));
+        }
+        let new = F::apply(&mut on, gradient, &scalars, &old);
+        for k in 0..F::OUTPUTS {
+            new[k].store(outputs[k].add(at));
+        }
     }
 }
 
@@ -204,19 +228,11 @@ unsafe impl<V: Vector, F: Resting> Target<V, V::Pair> for Updated<'_, V, F> {
 
     #[inline(always)]
     unsafe fn store(&mut self, on: On<V>, sums: V::Pair, (a, b): Self::Place) {
-        let part = V::Pair::COLS * V::LANES;
-        let gradient = self.gradient.as_mut_ptr();
-        // SAFETY: the buffer holds two parts of lines, and the caller promises that the lines of the outputs are there.
+        // SAFETY: the caller promises that the lines of the outputs are there.
         unsafe {
-            // The sums are in registers, which can only be picked by an index that is known when this is compiled, as it is in this
-            // loop. The loops below would have to be unrolled for that, formula and all; so they read the sums from memory.
-            for s in 0..V::Pair::COLS {
-                sums[0][s].store(gradient.add(s * V::LANES));
-                sums[1][s].store(gradient.add(part + s * V::LANES));
-            }
-            for (first, gradient) in [(Some(a), gradient), (b, gradient.add(part))] {
-                let Some(first) = first else { break };
-                self.apply(on, first, gradient, part);
+            self.apply_to_part(on, a, sums[0]);
+            if let Some(b) = b {
+                self.apply_to_part(on, b, sums[1]);
             }
         }
     }
@@ -227,14 +243,13 @@ unsafe impl<V: Vector, F: Resting> Target<V, V::Pair> for Updated<'_, V, F> {
     #[expect(clippy::needless_range_loop, reason = "output k, in registers")]
     unsafe fn rest(&mut self, mut on: On<V>, (a, b): Self::Place) {
         let (part, zero, none) = (V::Pair::COLS * V::LANES, V::T::default(), on.zero());
-        // SAFETY: the caller promises that the lines are there, and a line of zeros is as long as a part.
+        // SAFETY: the caller promises that the lines are there.
         unsafe {
             for first in [Some(a), b].into_iter().flatten() {
                 let moving = self.size(on, 0..F::MOVING, first);
                 let remembered = self.size(on, F::MOVING..F::OUTPUTS - 1, first);
                 if !self.rests || moving != zero || !remembered.is_finite() {
-                    let gradient = [zero; MAX_BLOCK];
-                    self.apply(on, first, gradient.as_ptr(), part);
+                    self.apply_to_part(on, first, V::Pair::filled_row(none));
                 } else if remembered != zero {
                     for s in (0..part).step_by(V::LANES) {
                         let mut old = [none; MAX_OUTPUTS];

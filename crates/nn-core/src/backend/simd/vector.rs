@@ -2,6 +2,8 @@
 
 use std::ops::{Deref, DerefMut, IndexMut};
 
+use num_traits::Float as _;
+
 use super::math::Constants;
 pub(super) use super::on::On;
 use crate::Scalar;
@@ -226,6 +228,14 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
     fn copysign(self, sign: Self) -> Self;
     /// `yes` in the lanes where self < other, elsewhere (NaN too) `no`.
     fn select_lt(self, other: Self, yes: Self, no: Self) -> Self;
+    /// The same, but 0 in the lanes where it is subnormal.
+    #[inline(always)]
+    fn without_subnormals(self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        let (zero, least) =
+            unsafe { (Self::splat(Self::T::default()), Self::splat(Self::T::min_positive_value())) };
+        self.abs().select_lt(least, zero, self)
+    }
     /// The bits of each lane, shifted up by the width of the mantissa: what was its low end becomes the exponent.
     fn shift_into_exponent(self) -> Self;
 }

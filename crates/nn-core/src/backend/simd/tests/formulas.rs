@@ -66,7 +66,7 @@ fn a_pass_that_differs_in_one_step_is_not_taken_for_a_formula() {
     }
 }
 
-/// Without a gradient, what is remembered is halved: the least normal number to nothing, and others, NaN among them, as they should be.
+/// Without a gradient, what is remembered is halved: the least normal number to nothing, and others, NaN and ∞ among them, as they should be.
 fn what_fades<T: Element>()
 where
     Simd: Backend<T>,
@@ -76,7 +76,8 @@ where
     for (name, pass) in all().into_iter().step_by(2) {
         let pass = pass.expect("a formula is a pass");
         let count = pass.outputs().len();
-        let old: Vec<T> = (0..37).map(|i| [least, -least, T::one(), T::nan()][i % 4]).collect();
+        let old: Vec<T> =
+            (0..37).map(|i| [least, -least, T::one(), T::nan(), T::infinity()][i % 5]).collect();
         let (gradient, scalars) = (vec![T::zero(); old.len()], vec![half; pass.scalars()]);
         let inputs = [&gradient[..]];
         for simd in checked() {
