@@ -115,7 +115,7 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0), no.0, yes.0) })
     }
 
-    /// By one instruction that finds exponents of 0, which nothing else has, and one that clears.
+    /// By one instruction that finds exponents of 0, which only they and zeros have, and one that clears.
     #[inline(always)]
     fn without_subnormals(self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.
