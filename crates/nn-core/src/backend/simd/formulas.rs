@@ -40,7 +40,17 @@ pub(super) trait Algebra {
     fn fading(&mut self, x: Self::Value) -> Self::Value;
 }
 
-impl<V: Vector> Algebra for On<V> {
+/// Computes on vectors; with `BY_PRODUCTS`, roots are [formed by products](Vector::sqrt_by_products).
+pub(super) struct Lanes<V, const BY_PRODUCTS: bool = false>(PhantomData<V>);
+
+impl<V, const BY_PRODUCTS: bool> Lanes<V, BY_PRODUCTS> {
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<V: Vector, const BY_PRODUCTS: bool> Algebra for Lanes<V, BY_PRODUCTS> {
     type Value = V;
 
     #[inline(always)]
@@ -70,7 +80,7 @@ impl<V: Vector> Algebra for On<V> {
 
     #[inline(always)]
     fn sqrt(&mut self, x: V) -> V {
-        x.sqrt()
+        if BY_PRODUCTS { x.sqrt_by_products() } else { x.sqrt() }
     }
 
     #[inline(always)]
@@ -371,7 +381,8 @@ impl<T: Element, F: Formula> Kernel<T> for Update<'_, '_, T, F> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vector<T = T>>(self, mut on: On<V>) {
+    fn run<V: Vector<T = T>>(self, on: On<V>) {
+        let lanes = &mut Lanes::<V>::new();
         let PassParts { inputs, scalars, outputs, len, .. } = self.0;
         let mut s = [on.zero(); MAX_SCALARS];
         for (s, &scalar) in s.iter_mut().zip(scalars) {
@@ -384,7 +395,7 @@ impl<T: Element, F: Formula> Kernel<T> for Update<'_, '_, T, F> {
                 o[k] = on.load(&outputs[k][at..]);
             }
             let g = on.load(&inputs[0][at..]);
-            let new = F::apply(&mut on, g, &s, &o);
+            let new = F::apply(lanes, g, &s, &o);
             for k in 0..F::OUTPUTS {
                 on.store(new[k], &mut outputs[k][at..]);
             }
@@ -394,7 +405,7 @@ impl<T: Element, F: Formula> Kernel<T> for Update<'_, '_, T, F> {
                 o[k] = on.load_part(&outputs[k][whole..], T::zero());
             }
             let g = on.load_part(&inputs[0][whole..], T::zero());
-            let new = F::apply(&mut on, g, &s, &o);
+            let new = F::apply(lanes, g, &s, &o);
             for k in 0..F::OUTPUTS {
                 on.store_part(new[k], &mut outputs[k][whole..]);
             }

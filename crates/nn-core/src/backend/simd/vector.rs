@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut, IndexMut};
 
-use num_traits::Float as _;
+use num_traits::{Float as _, One as _, Zero as _};
 
 use super::math::Constants;
 pub(super) use super::on::On;
@@ -222,12 +222,30 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
     fn min(self, other: Self) -> Self;
     /// √self
     fn sqrt(self) -> Self;
+    /// √self, to the same bits, by multiply-adds: for kernels that wait for the CPU's divider while other units have time left. Only
+    /// where [`divider_is_slow`](Self::divider_is_slow).
+    #[inline(always)]
+    fn sqrt_by_products(self) -> Self {
+        self.sqrt()
+    }
+    /// Whether some roots by products, beside others by the divider, take less time than all of them by the divider.
+    #[inline(always)]
+    fn divider_is_slow() -> bool {
+        false
+    }
     /// |self|
     fn abs(self) -> Self;
     /// The magnitude of `self` with the sign of `sign`.
     fn copysign(self, sign: Self) -> Self;
     /// `yes` in the lanes where self < other, elsewhere (NaN too) `no`.
     fn select_lt(self, other: Self, yes: Self, no: Self) -> Self;
+    /// Whether self < other in every lane: not where either is NaN.
+    #[inline(always)]
+    fn all_lt(self, other: Self) -> bool {
+        // SAFETY: `self` exists, so the CPU has the instructions.
+        let (zero, one) = unsafe { (Self::splat(Self::T::zero()), Self::splat(Self::T::one())) };
+        self.select_lt(other, zero, one).sum() == Self::T::zero()
+    }
     /// The same, but 0 in the lanes where it is subnormal.
     #[inline(always)]
     fn without_subnormals(self) -> Self {

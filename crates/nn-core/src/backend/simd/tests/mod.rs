@@ -14,6 +14,7 @@ mod rows;
 mod shapes;
 mod stored;
 mod updates;
+mod vectors;
 
 use super::vector::{Element, Kernel, On, Runner, Vector};
 use super::{Isa, Simd};

@@ -14,7 +14,8 @@ use crate::ops::{Pass, Update};
 
 /// What the outputs of `pass` hold after an update by xᵀ · δ, for `k` columns of `x`: as the kernel does it, and step by step.
 ///
-/// Of what is remembered, some rows are 0, and of all scalars one has the value that `special` says.
+/// Of what is remembered, some rows are 0, and in some there is a number of a special kind; of all scalars, one has the value that `special`
+/// says.
 fn both<T: Element>(
     simd: Simd,
     (pass, special): (&Pass, Option<(usize, T)>),
@@ -38,6 +39,9 @@ where
             for (i, row) in output.chunks_exact_mut(n).enumerate() {
                 if number + 1 < count && (i % (count + 1) == number || i % (count + 1) == count) {
                     row.fill(T::zero());
+                }
+                if number + 1 < count && i % 7 == 3 {
+                    row[i % n] = [T::nan(), T::infinity(), T::min_positive_value()][i / 7 % 3];
                 }
             }
             output
