@@ -119,7 +119,7 @@ impl Vector for F32x16 {
     }
 
     /// Two steps of Newton's method from 14 bits, the second with the remainder x − g², which is exact; g is then rounded as √x is. (That it
-    /// is so was seen for every x there is: see the test `roots_by_products_are_roots`.)
+    /// is so was seen for every positive x there is: see the test `roots_by_products_are_roots`.)
     ///
     /// Roots below 2⁻⁵⁰, of numbers whose remainder may be subnormal, are left to the divider; and so is what comes out as NaN: roots of 0,
     /// ∞, and of what has none.

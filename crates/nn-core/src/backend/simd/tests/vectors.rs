@@ -44,8 +44,8 @@ impl Check for RootsOf<'_> {
     }
 }
 
-/// A factor of 4 makes the root twice as large and changes no rounding on the way, so two binades stand for all. (All 2³² numbers were
-/// compared once, on Emerald Rapids.)
+/// A factor of 4 makes the root twice as large and changes no rounding on the way, so two binades stand for all. (All 2³¹ numbers without a
+/// sign were compared once, on Emerald Rapids.)
 #[test]
 fn roots_by_products_are_roots() {
     let (one, four) = (1f32.to_bits(), 4f32.to_bits());
