@@ -246,7 +246,7 @@ pub(super) trait Vector: Copy + Send + Sync + 'static {
         let (zero, one) = unsafe { (Self::splat(Self::T::zero()), Self::splat(Self::T::one())) };
         self.select_lt(other, zero, one).sum() == Self::T::zero()
     }
-    /// The same, but 0 in the lanes where it is subnormal.
+    /// self, but 0 in the lanes where it is subnormal.
     #[inline(always)]
     fn without_subnormals(self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.

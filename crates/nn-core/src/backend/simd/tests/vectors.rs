@@ -1,6 +1,6 @@
 //! What vectors compute by more than one instruction, lane by lane.
 
-use super::super::vector::{Element, Kernel, On, Vector};
+use super::super::vector::{Element, Kernel, MAX_LANES, On, Vector};
 use super::{Check, Runner, everywhere};
 
 /// y ← √x by products, and whether the CPU is one for which that is meant.
@@ -67,15 +67,22 @@ fn roots_by_products_are_roots_of_numbers_of_any_size_and_of_none() {
     everywhere(&RootsOf(&x));
 }
 
-/// Whether all of these numbers are less than a bound, by the vectors.
-struct AllLess<'a, T>(&'a [T], T);
+/// Whether the vectors say of numbers that are all the first one, but for the second one in one lane, that they are less than a bound, for
+/// each lane in its turn, and again from the first one if a vector has fewer.
+struct AllLess<T>([T; 2], T);
 
-impl<T: Element> Kernel<T> for AllLess<'_, T> {
-    type Output = bool;
+impl<T: Element> Kernel<T> for AllLess<T> {
+    type Output = [bool; MAX_LANES];
 
     #[inline(always)]
-    fn run<V: Vector<T = T>>(self, on: On<V>) -> bool {
-        on.load(self.0).all_lt(on.splat(self.1))
+    fn run<V: Vector<T = T>>(self, on: On<V>) -> [bool; MAX_LANES] {
+        let (Self([all, one], bound), mut less) = (self, [false; MAX_LANES]);
+        for (lane, less) in less.iter_mut().enumerate() {
+            let mut x = [all; MAX_LANES];
+            x[lane % V::LANES] = one;
+            *less = on.load(&x).all_lt(on.splat(bound));
+        }
+        less
     }
 }
 
@@ -83,17 +90,23 @@ struct Less;
 
 impl Check for Less {
     fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, _: (usize, usize)) {
-        let (zero, one) = (T::zero(), T::one());
-        let of = |x: &[T], bound: T| on.run(AllLess(x, bound));
-        let zeros = [zero; super::super::vector::MAX_LANES];
-        assert!(of(&zeros, one) && of(&[-T::infinity(); 16], one), "{name}");
-        assert!(of(&zeros, T::epsilon() * T::min_positive_value()), "{name}: the least number there is");
-        assert!(!of(&zeros, zero) && !of(&zeros, -one) && !of(&zeros, T::nan()), "{name}");
-        for other in [one, T::infinity(), T::nan()] {
-            // The first lane is one of any vector; the others are, of the widest.
-            let mut x = zeros;
-            x[0] = other;
-            assert!(!of(&x, one), "{name}: {other} is not less than 1");
+        let (zero, one, least) = (T::zero(), T::one(), T::epsilon() * T::min_positive_value());
+        let (nan, infinity) = (T::nan(), T::infinity());
+        for (numbers, bound, want) in [
+            ([zero, zero], one, true),
+            ([zero, -infinity], one, true),
+            ([zero, one], infinity, true),
+            ([zero, -zero], least, true),
+            ([zero, least], least, false),
+            ([zero, one], one, false),
+            ([zero, infinity], infinity, false),
+            ([zero, nan], one, false),
+            ([zero, nan], infinity, false),
+            ([zero, zero], zero, false),
+            ([zero, zero], nan, false),
+        ] {
+            let got = on.run(AllLess(numbers, bound));
+            assert_eq!(got, [want; MAX_LANES], "{name}: {numbers:?} less than {bound}");
         }
     }
 }
