@@ -7,7 +7,7 @@ use super::gemv::OfOneRow;
 use super::pack::{LanesAre, Source, pack, packed_len};
 use super::reversed::{self, Reversed};
 use super::tile::{self, Lanes, MAX_TILE, STEPS_OF_A, Steps, To};
-use super::vector::{Element, Kernel, LINE, On, Runner, Vector, ask_for};
+use super::vector::{Element, Kernel, LINE, On, Runner, Vector};
 use crate::matrix::{MatMut, MatRef, Scratch};
 use crate::ops::{Activation, Gemm, GemmParts, Trans};
 
@@ -62,7 +62,21 @@ impl<T: Element> Finish<'_, T> {
             Finish::Activate(f, Some(bias)) => {
                 on.activation(f, c.add(on.load_part(&bias[j..j + len], T::zero())))
             }
-            Finish::Slope(f, output) => on.slope(f, c, on.load_part(&output.run(i, j)[..len], T::zero())),
+            Finish::Slope(f, output) => {
+                // Only in blocks it takes two divisions to find a place.
+                let output = if output.is_plain() { &output.row(i)[j..] } else { output.run(i, j) };
+                on.slope(f, c, on.load_part(&output[..len], T::zero()))
+            }
+        }
+    }
+
+    /// The same for some columns, which lie in one block of what it reads, as if there were no others.
+    #[inline(always)]
+    fn of_columns(&self, columns: &std::ops::Range<usize>) -> Self {
+        match *self {
+            Finish::Nothing => Finish::Nothing,
+            Finish::Activate(f, bias) => Finish::Activate(f, bias.map(|bias| &bias[columns.clone()])),
+            Finish::Slope(f, output) => Finish::Slope(f, output.strip(columns.start, columns.len())),
         }
     }
 }
@@ -177,7 +191,7 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
                         let columns = j..(j + out.columns_from(j).min(b.columns_from(j)).min(nr)).min(n);
                         let narrow = columns.len() <= V::LANES;
                         let width = if narrow { V::LANES } else { nr };
-                        let b_panel = b.panel(&columns, &steps, width, &mut b_block);
+                        let mut b_panel = b.panel(&columns, &steps, width, &mut b_block);
                         let next = b.ready(columns.end..(columns.end + nr).min(j0 + nc).min(n), &steps);
                         let mut ahead = 0..steps.len();
                         let piece = steps.len().div_ceil(rows.len().div_ceil(mr));
@@ -199,11 +213,7 @@ impl<T: Element> Kernel<T> for Product<'_, T> {
                             // What is needed next comes from memory while this is multiplied.
                             let now = ahead.start..(ahead.start + piece).min(ahead.end);
                             ahead.start = now.end;
-                            if let Some(next) = next {
-                                for p in now {
-                                    ask_for(next.row(p));
-                                }
-                            }
+                            b_panel.next = next.map(|next| next.row_range(now.start, now.len()));
                             let (tile, size) = ((height, narrow), steps.len());
                             if columns.len() == width
                                 && left == height
@@ -364,12 +374,12 @@ impl<'a, T: Element> Columns<'a, T> {
     {
         if self.direct && self.trans == Trans::No && columns.len() == width && !steps.is_empty() {
             let strip = self.matrix.strip(columns.start, width).row_range(steps.start, steps.len());
-            return Steps { data: strip.as_slice(), step: strip.stride() };
+            return Steps { data: strip.as_slice(), step: strip.stride(), next: None };
         }
         let lanes_are = if self.trans == Trans::No { LanesAre::Columns } else { LanesAre::Rows };
         let copy = &mut copy[..width * steps.len()];
         pack(width, &Source::Matrix(self.matrix), lanes_are, columns.clone(), steps.clone(), copy);
-        Steps { data: copy, step: width }
+        Steps { data: copy, step: width, next: None }
     }
 }
 
@@ -410,18 +420,19 @@ fn write<V: Vector>(
     columns: std::ops::Range<usize>,
     out: &mut Out<'_, '_, V::T>,
 ) {
+    let finish = out.finish.of_columns(&columns);
+    let mut c = out.c.strip(columns.start, columns.len());
+    let how = (out.alpha, out.beta, &finish);
     for (i, sums) in rows.zip(tile.chunks_exact(width)) {
-        let j = columns.start;
-        let c_row = &mut out.c.run(i, j)[..columns.len()];
-        let how = (out.alpha, out.beta, &out.finish);
+        let c_row = c.row(i);
         if c_row.len() == sums.len() {
             // All of it in whole vectors: lengths that the compiler knows.
-            for jv in (0..sums.len()).step_by(V::LANES) {
-                put(on, how, &sums[jv..], i, j + jv, &mut c_row[jv..jv + V::LANES]);
+            for j in (0..sums.len()).step_by(V::LANES) {
+                put(on, how, &sums[j..], i, j, &mut c_row[j..j + V::LANES]);
             }
         } else {
-            for (c, jv) in c_row.chunks_mut(V::LANES).zip((0..).step_by(V::LANES)) {
-                put(on, how, &sums[jv..], i, j + jv, c);
+            for (c, j) in c_row.chunks_mut(V::LANES).zip((0..).step_by(V::LANES)) {
+                put(on, how, &sums[j..], i, j, c);
             }
         }
     }

@@ -6,9 +6,8 @@
 
 use std::ops::Range;
 
-use super::vector::{Element, Kernel, On, Vector};
 use crate::Scalar;
-use crate::matrix::{DenseRows, InputRef, MatRef};
+use crate::matrix::{DenseRows, MatRef};
 
 /// Steps that are packed together: as many numbers as a vector of AVX2 holds, and whole cache lines of any panel.
 const STEPS: usize = 8;
@@ -29,23 +28,6 @@ impl<'a, T: Scalar> From<DenseRows<'a, T>> for Source<'a, T> {
     /// Rows that follow each other are a matrix, the only one of which the columns may lie in blocks.
     fn from(rows: DenseRows<'a, T>) -> Self {
         rows.view().map_or(Self::Rows(rows), Self::Matrix)
-    }
-}
-
-/// numbers ← the rows of x, in whichever form they come.
-pub(super) struct Widen<'a, T> {
-    pub(super) x: InputRef<'a, T>,
-    pub(super) numbers: &'a mut [T],
-}
-
-impl<T: Element> Kernel<T> for Widen<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector<T = T>>(self, _: On<V>) {
-        for (i, row) in self.numbers.chunks_exact_mut(self.x.cols().max(1)).enumerate() {
-            self.x.write_row(i, row);
-        }
     }
 }
 

@@ -76,7 +76,7 @@ fn run<T: Element, V: Vector<T = T>>(on: On<V>, product: Product<'_, T>) {
                         now.clone().step_by(line).for_each(|p| ask_for(&b.run(row, p)[..1]));
                     }
                     let narrow = lanes.len() - l * nr <= V::LANES;
-                    let a_panel = Steps { data: panel, step: nr };
+                    let a_panel = Steps { data: panel, step: nr, next: None };
                     let columns = if narrow { V::LANES } else { nr };
                     let to = To::Matrix {
                         c: sums.strip(l * nr, columns),

@@ -317,14 +317,22 @@ pub(super) const LINE: usize = 64;
 /// nothing out of the L1 cache before.
 #[inline(always)]
 pub(super) fn ask_for<T>(numbers: &[T]) {
-    #[cfg(target_arch = "x86_64")]
     for line in numbers.chunks((LINE / size_of::<T>()).max(1)) {
+        ask_for_line_in_l2(line.as_ptr());
+    }
+}
+
+/// Asks for the cache line at `p`, which need not exist, into the L2 cache.
+#[inline(always)]
+pub(super) fn ask_for_line_in_l2<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
         use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: SSE, which every x86-64 CPU has; a hint, which reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+        // SAFETY: SSE, which every x86-64 CPU has; a hint, which reads nothing and may be given any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = numbers;
+    let _ = p;
 }
 
 /// Asks for the cache line at `p`, which need not exist, into the L1 cache.

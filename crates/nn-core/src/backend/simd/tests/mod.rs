@@ -2,6 +2,7 @@
 //! instruction set, on that one alone, which must be there: so an emulated CPU is spent on what only it can show.
 
 mod blocks;
+mod bytes;
 mod elementwise;
 mod formulas;
 mod gemm;
