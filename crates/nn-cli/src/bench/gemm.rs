@@ -225,10 +225,10 @@ impl Operands {
         }
     }
 
-    /// Carries it out for as many rows as `data` has, which X is in the first layer.
-    fn call(&mut self, backend: &dyn Backend<f32>, data: MatRef<'_, f32>) -> Result<()> {
+    /// Carries it out for some rows of the data, which are X in the first layer.
+    fn call(&mut self, backend: &dyn Backend<f32>, data: MatRef<'_, f32>, rows: Range<usize>) -> Result<()> {
         let Self { shape, x, output, w, dy, scratch } = self;
-        let (rows, inputs) = (data.rows(), shape.inputs);
+        let (first, rows, inputs) = (rows.start, rows.len(), shape.inputs);
         let (no, yes) = (Trans::No, Trans::Yes);
         // With kernels of its own as the engine calls them, with those of a library as it calls that.
         let own = backend.block_columns().is_some();
@@ -242,21 +242,23 @@ impl Operands {
                 backend.gemm(Gemm::new(1.0, dy, no, w, yes, 0.0, delta)?, scratch);
             }
             Product::Forward => {
-                let x = if shape.first { data } else { x.view(rows)? };
+                let (x, first) = if shape.first { (data, first) } else { (x.view(rows)?, 0) };
                 let (w, y) = (w.view(inputs)?, dy.view_mut(rows)?);
                 if own {
-                    backend.affine(InputRef::dense(x), w, None, Activation::Linear, y, scratch);
+                    let x = InputRef::dense(x).slice(first, rows);
+                    backend.affine(x, w, None, Activation::Linear, y, scratch);
                 } else {
-                    backend.gemm(Gemm::new(1.0, x, no, w, no, 0.0, y)?, scratch);
+                    backend.gemm(Gemm::new(1.0, x.row_range(first, rows), no, w, no, 0.0, y)?, scratch);
                 }
             }
             Product::Weights => {
-                let x = if shape.first { data } else { x.view(rows)? };
+                let (x, first) = if shape.first { (data, first) } else { (x.view(rows)?, 0) };
                 let (dy, dw) = (dy.view(rows)?, w.view_mut(inputs)?);
                 if own {
-                    backend.accumulate_weights(1.0, InputRef::dense(x), dy, Sum::Continue, dw, scratch);
+                    let x = InputRef::dense(x).slice(first, rows);
+                    backend.accumulate_weights(1.0, x, dy, Sum::Continue, dw, scratch);
                 } else {
-                    backend.gemm(Gemm::new(1.0, x, yes, dy, no, 1.0, dw)?, scratch);
+                    backend.gemm(Gemm::new(1.0, x.row_range(first, rows), yes, dy, no, 1.0, dw)?, scratch);
                 }
             }
         }
@@ -279,8 +281,7 @@ fn in_shards<'a>(rival: &'a Rival, shape: Shape, data: &'a Matrix) -> Take<'a> {
             begin.wait();
             timed(|| {
                 rows.clone().step_by(shard).try_for_each(|first| {
-                    let len = shard.min(rows.end - first);
-                    operands.call(backend, data.view(shape.rows)?.row_range(first, len))
+                    operands.call(backend, data.view(shape.rows)?, first..(first + shard).min(rows.end))
                 })
             })
         };
@@ -309,7 +310,8 @@ fn in_shards<'a>(rival: &'a Rival, shape: Shape, data: &'a Matrix) -> Take<'a> {
 fn all_at_once<'a>(rival: &'a Rival, shape: Shape, data: &'a Matrix) -> Take<'a> {
     let mut operands = Operands::new(shape, shape.rows, None);
     Box::new(move |seconds| {
-        let (result, time) = timed(|| operands.call(rival.backend.as_ref(), data.view(shape.rows)?));
+        let (result, time) =
+            timed(|| operands.call(rival.backend.as_ref(), data.view(shape.rows)?, 0..shape.rows));
         result?;
         seconds.push(time);
         rest();
@@ -362,7 +364,7 @@ mod tests {
             let mut sides = [plain, blocked];
             let backends: [&dyn Backend<f32>; 2] = [&Naive, &simd];
             let results = sides.iter_mut().zip(backends).map(|(side, backend)| {
-                side.call(backend, data.view(rows)?)?;
+                side.call(backend, data.view(rows)?, 0..rows)?;
                 Ok(match shape.product {
                     Product::Forward => elements(side.dy.view(rows)?),
                     Product::Backpropagate => elements(side.x.view(rows)?),

@@ -92,6 +92,17 @@ impl<'a, T: Scalar> DenseRows<'a, T> {
             Rows::List(_) => None,
         }
     }
+
+    /// As many rows of the data, or as many as there are, as follow these, when these follow each other: those of the next shard.
+    pub(crate) fn following(&self) -> Option<MatRef<'a, T>> {
+        match self.rows {
+            Rows::Range { start, len } => {
+                let end = start + len;
+                Some(self.data.row_range(end, len.min(self.data.rows() - end)))
+            }
+            Rows::List(_) => None,
+        }
+    }
 }
 
 /// Selected rows of a matrix of bytes, each element standing for `byte / divisor` (what image files hold: pixels, 255).

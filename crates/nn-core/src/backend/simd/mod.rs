@@ -286,6 +286,7 @@ macro_rules! backend {
                         c: y,
                         k,
                         finish,
+                        later: None,
                         scratch,
                     };
                     product(self, of);
@@ -349,11 +350,12 @@ macro_rules! backend {
                     begin(sum, &mut dw);
                     return self.run(NarrowOuter { alpha, x, delta, dw });
                 }
+                let later = if let InputRef::Dense(rows) = x { rows.following() } else { None };
                 self.with_numbers(x, scratch, |a, scratch| {
                     let beta = if sum == Sum::Begin { 0.0 } else { 1.0 };
                     let (k, finish) = (delta.rows(), Finish::Nothing);
                     let (ta, tb) = (Trans::Yes, Trans::No);
-                    product(self, Product { alpha, a, ta, b: delta, tb, beta, c: dw, k, finish, scratch });
+                    product(self, Product { alpha, a, ta, b: delta, tb, beta, c: dw, k, finish, later, scratch });
                 });
             }
 

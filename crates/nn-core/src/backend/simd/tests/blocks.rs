@@ -122,6 +122,7 @@ impl<T: Element> Case<T> {
                 c: c.view_mut(),
                 k,
                 finish,
+                later: None,
                 scratch: &mut Scratch::default(),
             },
         );
@@ -178,6 +179,7 @@ impl Check for RowsOfBlocks {
                         c: c.view_mut(),
                         k,
                         finish: Finish::Nothing,
+                        later: None,
                         scratch: &mut Scratch::default(),
                     },
                 );
@@ -240,6 +242,7 @@ impl Check for OuterOfRows {
                         c: dw.view_mut(),
                         k: m,
                         finish: Finish::Nothing,
+                        later: None,
                         scratch: &mut Scratch::default(),
                     },
                 );

@@ -92,6 +92,7 @@ impl Check for Sizes {
                         c: fits(MatMut::with_stride(&mut c[GAP..], m, n, stride)),
                         k,
                         finish: Finish::Nothing,
+                        later: None,
                         scratch: &mut scratch,
                     },
                 );
@@ -181,6 +182,7 @@ impl Check for NotFinite {
                     c: fits(MatMut::new(&mut c, m, n)),
                     k,
                     finish: Finish::Nothing,
+                    later: None,
                     scratch: &mut scratch,
                 },
             );
@@ -235,6 +237,7 @@ impl RowAlone {
                     c: fits(MatMut::new(&mut c, rows, n)),
                     k,
                     finish: Finish::Nothing,
+                    later: None,
                     scratch: &mut Scratch::default(),
                 },
             );
