@@ -232,7 +232,7 @@ impl<'a, T> MatRef<'a, T> {
     }
 
     /// Rows `start .. start + rows`. Panics if they are not all there.
-    #[inline]
+    #[inline(always)]
     pub fn row_range(&self, start: usize, rows: usize) -> Self {
         assert!(start + rows <= self.rows(), "rows {start}..{} of {}", start + rows, self.rows());
         let empty = rows == 0 || self.cols() == 0;

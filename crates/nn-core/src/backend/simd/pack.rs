@@ -101,13 +101,20 @@ fn pack_blocked<T: Scalar>(
                     while lane < count {
                         let run = m.run(p, first + lane);
                         let run = &run[..run.len().min(count - lane)];
-                        places[lane..lane + run.len()].copy_from_slice(run);
+                        copy(run, &mut places[lane..lane + run.len()]);
                         lane += run.len();
                     }
                 }
             }
         }
     }
+}
+
+/// to ← from, which is about as long as a panel is wide: in pieces of a length that the compiler knows, without the call that copies any number.
+fn copy<T: Copy>(from: &[T], to: &mut [T]) {
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<STEPS>(), to.as_chunks_mut::<STEPS>());
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    to_rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
 }
 
 /// [`pack`], from stored rows.
