@@ -27,7 +27,7 @@ pub(super) struct Lanes<'a, T> {
     pub(super) run: usize,
     pub(super) next_run: usize,
     /// How far on in memory what is to be asked for lies, while this is read: at the beginning of each run, one line of each row; or where
-    /// neighbouring rows are neighbours in memory, at each step, all of them. 0 if there is no need.
+    /// neighbouring rows are neighbours in memory, at each step, all of them, if they are as many as the highest tile has. 0 if there is no need.
     pub(super) ahead: usize,
 }
 

@@ -256,3 +256,44 @@ impl RowAlone {
 fn a_row_has_the_same_bits_alone_and_among_others() {
     everywhere(&RowAlone);
 }
+
+/// dW of some rows, whatever rows follow them: those are asked for, and not read.
+struct WhatComesLater;
+
+impl Check for WhatComesLater {
+    fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, (mr, nr): (usize, usize)) {
+        // More panels of δ than are read in their place, and enough for a last quarter.
+        let (m, n, k) = (5 * mr + 1, 5 * nr, 23);
+        let (x, delta) = (numbers::<T>(1, 2 * k * m), numbers::<T>(2, k * n));
+        let data = fits(MatRef::new(&x, 2 * k, m));
+        let product = |later: Option<MatRef<'_, T>>| {
+            let mut c = numbers::<T>(3, m * n);
+            product(
+                on,
+                Product {
+                    alpha: T::one(),
+                    a: Source::Matrix(data.row_range(0, k)),
+                    ta: Trans::Yes,
+                    b: fits(MatRef::new(&delta, k, n)),
+                    tb: Trans::No,
+                    beta: T::one(),
+                    c: fits(MatMut::new(&mut c, m, n)),
+                    k,
+                    finish: Finish::Nothing,
+                    later,
+                    scratch: &mut Scratch::default(),
+                },
+            );
+            c
+        };
+        let alone = product(None);
+        for rows in [0, 1, k] {
+            assert!(product(Some(data.row_range(k, rows))) == alone, "{name}: {rows} rows follow");
+        }
+    }
+}
+
+#[test]
+fn rows_that_follow_change_nothing() {
+    everywhere(&WhatComesLater);
+}
