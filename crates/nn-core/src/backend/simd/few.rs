@@ -1,7 +1,8 @@
 //! Products of a few rows, as a small batch has: every number of the weights is used a few times only, so that they are read where
 //! they are, from one end to the other, and nothing is packed.
 
-use super::gemm::{Finish, Product, put};
+use super::finish::Finish;
+use super::gemm::{Product, put};
 use super::narrow::MAX_NARROW;
 use super::pack::Source;
 use super::vector::{Element, Kernel, MAX_LANES, On, Vector};

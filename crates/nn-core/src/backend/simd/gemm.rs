@@ -3,13 +3,14 @@
 
 use super::caches::caches;
 use super::few::{self, Dots, Outer};
+use super::finish::Finish;
 use super::gemv::OfOneRow;
 use super::pack::{LanesAre, Source, pack, packed_len};
 use super::reversed::{self, Reversed};
 use super::tile::{self, Lanes, MAX_TILE, STEPS_OF_A, Steps, To};
 use super::vector::{Element, Kernel, LINE, On, Runner, Vector};
 use crate::matrix::{MatMut, MatRef, Scratch};
-use crate::ops::{Activation, Gemm, GemmParts, Trans};
+use crate::ops::{Gemm, GemmParts, Trans};
 
 /// Most steps of the sum in one block (KC). A panel of B of this depth (32 columns of `f32`: 128 KiB) stays in the L2 cache
 /// while all rows of A pass by, and no sum of a layer of usual size is interrupted. It decides how sums are rounded, so it is
@@ -39,47 +40,6 @@ const MANY_PANELS: usize = 32;
 /// Where the tile's rows are columns of a stored A and fewer bytes of each than this, most of every cache line goes unused:
 /// they are packed. (Measured: 24 bytes on AVX2 gain a sixth by it, 56 on AVX-512 lose a twentieth.)
 const NARROW_BYTES: usize = 48;
-
-/// What is done to each finished element of C while its tile is in the L1 cache.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Finish<'a, T> {
-    /// Nothing.
-    Nothing,
-    /// f(c + bias of the column)
-    Activate(Activation, Option<&'a [T]>),
-    /// c · f′, with f′ told from the activation's output at the same place.
-    Slope(Activation, MatRef<'a, T>),
-}
-
-impl<T: Element> Finish<'_, T> {
-    /// Carries it out for the elements from (`i`, `j`) on, of which `len` count.
-    #[cfg_attr(not(test), inline(always))]
-    #[cfg_attr(test, inline(never))]
-    pub(super) fn apply<V: Vector<T = T>>(&self, on: On<V>, i: usize, j: usize, len: usize, c: V) -> V {
-        match *self {
-            Finish::Nothing => c,
-            Finish::Activate(f, None) => on.activation(f, c),
-            Finish::Activate(f, Some(bias)) => {
-                on.activation(f, c.add(on.load_part(&bias[j..j + len], T::zero())))
-            }
-            Finish::Slope(f, output) => {
-                // Only in blocks it takes two divisions to find a place.
-                let output = if output.is_plain() { &output.row(i)[j..] } else { output.run(i, j) };
-                on.slope(f, c, on.load_part(&output[..len], T::zero()))
-            }
-        }
-    }
-
-    /// The same for some columns, which lie in one block of what it reads, as if there were no others.
-    #[inline(always)]
-    fn of_columns(&self, columns: &std::ops::Range<usize>) -> Self {
-        match *self {
-            Finish::Nothing => Finish::Nothing,
-            Finish::Activate(f, bias) => Finish::Activate(f, bias.map(|bias| &bias[columns.clone()])),
-            Finish::Slope(f, output) => Finish::Slope(f, output.strip(columns.start, columns.len())),
-        }
-    }
-}
 
 /// A product to be carried out. Its maker has checked that the shapes fit; a wrong one panics, it does no harm.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::gemm::{CHAINS, Finish, Product, depth_of_block, put};
+use super::finish::Finish;
+use super::gemm::{CHAINS, Product, depth_of_block, put};
 use super::pack::{LanesAre, Source, pack};
 use super::vector::{Element, Kernel, LINE, On, Vector, ask_for_line, part, part_mut, strip};
 use crate::matrix::MatRef;

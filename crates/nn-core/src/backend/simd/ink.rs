@@ -1,7 +1,7 @@
 //! Products of rows of bytes one by one, each with the list of its bytes that are not 0: for one or two rows, and for layers of fewer
 //! columns than a block has. Lists that rows share would take longer to make than they save there.
 
-use super::gemm::Finish;
+use super::finish::Finish;
 use super::lists;
 use super::vector::{Element, Kernel, On, Vector, part, part_mut};
 use crate::matrix::{MatMut, MatRef, SparseRows};

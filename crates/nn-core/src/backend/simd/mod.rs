@@ -18,6 +18,7 @@ mod caches;
 mod classes;
 mod elementwise;
 mod few;
+mod finish;
 mod formulas;
 mod gemm;
 mod gemv;
@@ -49,7 +50,8 @@ pub use self::peak::Peak;
 
 use self::argmax::ArgMax;
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
-use self::gemm::{Finish, Product, product};
+use self::finish::Finish;
+use self::gemm::{Product, product};
 use self::ink::{InkOuter, InkProduct, MAX_ROWS};
 use self::narrow::{MAX_NARROW, NarrowOuter};
 use self::narrow_back::NarrowBackpropagate;

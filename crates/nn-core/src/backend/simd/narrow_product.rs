@@ -3,7 +3,7 @@
 //! In gemm's register tile the lanes of a vector are columns of Y: with fewer columns than lanes, some would have no work. Here the lanes
 //! of a vector are parts of one sum, each with every 16th (or 8th, …) product, and are added up at the end.
 
-use super::gemm::Finish;
+use super::finish::Finish;
 use super::narrow::{MAX_NARROW, columns, with_columns};
 use super::pack::Source;
 use super::vector::{Element, Kernel, MAX_LANES, On, Vector};

@@ -2,7 +2,8 @@
 //! is read where it is, row by row, and never packed; what is packed is A, the gradient of a few hundred rows.
 
 use super::caches::caches;
-use super::gemm::{DEPTH_UNIT, Finish, Product, Rows, piece, put};
+use super::finish::Finish;
+use super::gemm::{DEPTH_UNIT, Product, Rows, piece, put};
 use super::pack::Source;
 use super::tile::{self, Steps, To};
 use super::vector::{Element, Kernel, LINE, MAX_LANES, On, Vector, ask_for};

@@ -5,7 +5,7 @@
 //! in a panel, copied so that it is in one piece: rows a power of two apart fall into the same few sets of the cache and
 //! drive each other out.
 
-use super::gemm::Finish;
+use super::finish::Finish;
 use super::vector::{Element, Grid, Kernel, On, Vector, strip};
 use crate::matrix::{AlignedBuf, CsrRef, MatMut, MatRef, Scratch};
 

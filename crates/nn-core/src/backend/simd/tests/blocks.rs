@@ -1,6 +1,7 @@
 //! gemm on matrices in blocks of columns, each of them or none, against sums in `f64`.
 
-use super::super::gemm::{Finish, Product, product};
+use super::super::finish::Finish;
+use super::super::gemm::{Product, product};
 use super::super::pack::Source;
 use super::super::pairs::block_columns;
 use super::super::vector::Element;

@@ -1,6 +1,7 @@
 //! gemm against the three loops.
 
-use super::super::gemm::{Finish, Product, product};
+use super::super::finish::Finish;
+use super::super::gemm::{Product, product};
 use super::super::pack::Source;
 use super::super::vector::Element;
 use super::{Check, Runner, everywhere, numbers};

@@ -1,7 +1,7 @@
 //! The fused kernels of a layer against the provided methods of the trait on top of the three loops.
 
 use super::super::Simd;
-use super::super::gemm::Finish;
+use super::super::finish::Finish;
 use super::super::pairs::block_columns;
 use super::super::sparse::{SparseOuter, SparseProduct};
 use super::super::vector::Element;

@@ -1,6 +1,6 @@
 //! Products with a matrix of a few columns, against sums in `f64`.
 
-use super::super::gemm::Finish;
+use super::super::finish::Finish;
 use super::super::narrow::{MAX_NARROW, NarrowOuter};
 use super::super::narrow_back::NarrowBackpropagate;
 use super::super::narrow_product::{NarrowParts, NarrowProduct};

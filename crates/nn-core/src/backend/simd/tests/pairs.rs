@@ -1,6 +1,6 @@
 //! Products with bytes most of which are 0, by lists of pairs, against sums in `f64`.
 
-use super::super::gemm::Finish;
+use super::super::finish::Finish;
 use super::super::ink::{InkOuter, InkProduct};
 use super::super::pairs::{PairOuter, PairProduct, block_columns};
 use super::super::vector::Element;
