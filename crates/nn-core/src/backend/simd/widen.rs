@@ -10,8 +10,8 @@ pub(super) struct Widen<'a, T> {
     pub(super) numbers: &'a mut [T],
 }
 
-/// With fewer bytes than this it takes longer to find out whether there is a quicker way than division than this way would save. (Chosen: some
-/// ten times the bytes that are tried.)
+/// With fewer bytes than this it takes longer to find out whether there is a quicker way than division than this way would save. (Chosen: eight
+/// times the bytes that are tried.)
 pub(super) const FEW: usize = 2048;
 
 /// How many values a byte has.
