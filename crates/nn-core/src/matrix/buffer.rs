@@ -176,6 +176,12 @@ mod tests {
             assert_eq!(b.as_ptr(), p);
         }
         assert!(buffers.iter().enumerate().all(|(i, b)| b.iter().all(|&x| x == i as f64)));
+        // Other tests may have made some in between, so that not all of these need to differ.
+        let mut begun: Vec<_> =
+            buffers.iter().map(|b| b.start * size_of::<f64>() / (PAGE / PLACES)).collect();
+        begun.sort_unstable();
+        begun.dedup();
+        assert!(begun.len() > 1 && begun.iter().all(|&place| place < PLACES), "{begun:?}");
     }
 
     #[test]
