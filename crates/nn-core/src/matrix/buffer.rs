@@ -43,6 +43,7 @@ pub struct AlignedBuf<T> {
 impl<T: Copy + Default> AlignedBuf<T> {
     /// `len` elements, all zero.
     pub fn zeroed(len: usize) -> Self {
+        // Of the whole process; it decides about addresses, and nothing else.
         static LARGE_BUFFERS: AtomicUsize = AtomicUsize::new(0);
         let size = size_of::<T>().max(1);
         let slack = ALIGN / size;
