@@ -90,7 +90,7 @@ where
         Ok(())
     };
     for _ in 0..2 {
-        for len in [50, 128, 300] {
+        for len in [24, 50, 128, 300] {
             let shuffled: Vec<u32> = (0..len).map(|_| rng.below(labels.len()) as u32).collect();
             step(Rows::List(&shuffled))?;
         }

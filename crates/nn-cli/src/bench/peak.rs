@@ -17,7 +17,7 @@ const ROUNDS: usize = 5;
 /// How the peak of this process's processors is measured.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct Meter {
-    /// The best instruction set that the processor has, whatever `NN_ISA` restricts the kernels to.
+    /// The best vectors that the processor has, whatever `NN_ISA` restricts the kernels to.
     isa: &'static str,
     /// How many threads `all_threads` is the sum of: no more than processors. Further threads would not add to what the
     /// processors can do, but only take turns, and the sum of their best moments would be no peak.
@@ -71,7 +71,7 @@ impl Meter {
     /// For what `threads` threads compute.
     pub(super) fn new(threads: usize) -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        Self { isa: Simd::detect().isa().name(), threads: threads.clamp(1, processors) }
+        Self { isa: Simd::detect().isa().vectors().name(), threads: threads.clamp(1, processors) }
     }
 
     pub(super) fn isa(self) -> &'static str {

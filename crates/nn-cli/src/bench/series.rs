@@ -212,7 +212,9 @@ fn tables(series: &[Series], style: Style) -> String {
 /// What below all tables says how to read them.
 pub(super) fn counted(style: Style) -> String {
     let counted = if style.unicode { COUNTED.to_owned() } else { COUNTED.replace('·', "*") };
-    counted + "\nrates: those of the shortest time; the peak is the better one of its two readings\n"
+    counted
+        + "\nrates: those of the shortest time; the peak is the better one of its two readings, of multiply-adds of vectors: products in \
+           tiles (AMX) may exceed it\n"
 }
 
 /// Operations in millions.

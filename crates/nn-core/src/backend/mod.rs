@@ -105,6 +105,13 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether the bits of a row of `affine`'s product of these rows, `cols` columns wide, may depend on what other rows the call gets.
+    /// Such rows are not divided among threads, whose number must not decide about bits.
+    fn mixes_rows(&self, x: &InputRef<'_, T>, cols: usize) -> bool {
+        let _ = (x, cols);
+        false
+    }
+
     /// Prepares one part of `parts` (its number first) of what products with these rows need: at least the forward one, and if
     /// `backward`, also that with Xᵀ. An executor that calls several kernels with the same rows may have each thread make
     /// a part, and hand all of them to the kernels (`SparseRows::with_prepared`). Returns whether there was anything to make.

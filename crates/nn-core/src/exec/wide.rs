@@ -226,11 +226,9 @@ impl<T: Scalar> Pool<T> {
             Kernel::Affine { f, bias } => {
                 let (x, w) = (from.input(&ins[0]), from.matrix(&ins[1]));
                 let bias = bias.then(|| from.floats(&ins[2]));
-                // Which rows a kernel pairs, and with it how their sums are rounded, depends on which rows it gets. Layers of fewer
-                // columns than a block has take them one by one.
-                let in_pairs = matches!(x, InputRef::SparseBytes(_)) && w.cols() >= from.block_cols();
+                let mixed = backend.mixes_rows(&x, w.cols());
                 let mut cut = Parts::new();
-                cut_rows(to, if in_pairs { 1 } else { parts }, MIN_ROWS, &mut cut);
+                cut_rows(to, if mixed { 1 } else { parts }, MIN_ROWS, &mut cut);
                 self.for_each(&mut cut, &|part, worker| {
                     let y = part.matrix.reborrow();
                     let x = from.input(&ins[0]).slice(part.first, y.rows());

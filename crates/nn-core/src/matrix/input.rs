@@ -114,6 +114,16 @@ pub struct Bytes<'a, T> {
 }
 
 impl<'a, T: Scalar> Bytes<'a, T> {
+    /// Number of selected rows.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.data.cols()
+    }
+
     /// The bytes of the `i`-th selected row.
     #[inline(always)]
     pub fn row(&self, i: usize) -> &'a [u8] {

@@ -18,6 +18,8 @@ pub(super) const VARIABLE: &str = "NN_ISA";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isa {
+    /// x86-64 with AVX-512F, and AMX for products of bytes with `f32`: 512-bit vectors, and tiles of 16 × 32 numbers in bf16.
+    Amx,
     /// x86-64 with AVX-512F: 512-bit vectors.
     Avx512,
     /// x86-64 with AVX2 and FMA: 256-bit vectors.
@@ -30,7 +32,7 @@ pub enum Isa {
 
 impl Isa {
     /// All of them, best first.
-    pub const ALL: [Self; 4] = [Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
+    pub const ALL: [Self; 5] = [Self::Amx, Self::Avx512, Self::Avx2, Self::Neon, Self::Portable];
 
     /// Those that this CPU has, best first. `Portable` is always the last.
     pub fn available() -> Vec<Self> {
@@ -46,6 +48,7 @@ impl Isa {
     #[cfg(target_arch = "x86_64")]
     pub fn is_available(self) -> bool {
         match self {
+            Self::Amx => super::tiled::is_available(),
             Self::Avx512 => is_x86_feature_detected!("avx512f"),
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             Self::Neon => false,
@@ -58,7 +61,7 @@ impl Isa {
     pub fn is_available(self) -> bool {
         match self {
             Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
-            Self::Avx512 | Self::Avx2 => false,
+            Self::Amx | Self::Avx512 | Self::Avx2 => false,
             Self::Portable => true,
         }
     }
@@ -82,9 +85,10 @@ impl Isa {
         })
     }
 
-    /// The name that people write: `avx512`, `avx2`, `neon`, `portable`.
+    /// The name that people write: `amx`, `avx512`, `avx2`, `neon`, `portable`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Amx => "amx",
             Self::Avx512 => "avx512",
             Self::Avx2 => "avx2",
             Self::Neon => "neon",
@@ -92,9 +96,24 @@ impl Isa {
         }
     }
 
+    /// The one whose vectors its kernels work with: AVX-512 with AMX, itself otherwise.
+    ///
+    /// ```
+    /// use nn_core::backend::simd::Isa;
+    /// assert_eq!(Isa::Amx.vectors(), Isa::Avx512);
+    /// assert_eq!(Isa::Neon.vectors(), Isa::Neon);
+    /// ```
+    pub fn vectors(self) -> Self {
+        match self {
+            Self::Amx => Self::Avx512,
+            _ => self,
+        }
+    }
+
     /// The CPU features that it needs, as their makers write them.
     pub(super) fn features(self) -> &'static str {
         match self {
+            Self::Amx => "AVX-512F+AMX-BF16",
             Self::Avx512 => "AVX-512F",
             Self::Avx2 => "AVX2+FMA",
             Self::Neon => "NEON",

@@ -9,6 +9,8 @@
 #![allow(unsafe_code)]
 
 mod alone;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 mod argmax;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -42,6 +44,7 @@ mod reversed;
 mod softmax;
 mod sparse;
 mod tile;
+mod tiled;
 mod vector;
 mod widen;
 
@@ -60,6 +63,7 @@ use self::pack::Source;
 use self::pairs::{PairOuter, PairProduct, block_columns, two_blocks_fit};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
+use self::tiled::Tiled;
 use self::vector::{Element, Kernel, On, Runner};
 use self::widen::Widen;
 use super::{Backend, Description, blockwise, reference};
@@ -71,6 +75,10 @@ use crate::{Error, Result, Scalar};
 /// dense ones. Measured with AVX2 on Zen 3 (256 rows, 784 → 512, `f32`): they are equal near 0.6
 /// for CSR rows. (Rows of bytes are faster and so should be equal later; that was not measured.)
 const SPARSE_BELOW: f64 = 0.5;
+
+/// The same where bytes are multiplied in tiles. (Measured on Granite Rapids with MNIST, of which 19 % is lit, and 512 units: dense steps of 50 rows take
+/// 1.4 times as long as sparse ones, of 128 rows 1.1 times, of 60,000 rows 1.05 to 1.1 times.)
+const SPARSE_BELOW_IN_TILES: f64 = 0.25;
 
 /// Our own kernels, on one instruction set that this CPU has.
 ///
@@ -93,7 +101,7 @@ impl Simd {
         Self { isa: Isa::detect() }
     }
 
-    /// On the instruction set that the environment variable `NN_ISA` names (`avx512`, `avx2`, `neon`, `portable`), or on
+    /// On the instruction set that the environment variable `NN_ISA` names (`amx`, `avx512`, `avx2`, `neon`, `portable`), or on
     /// the best one if it is not set.
     ///
     /// # Errors
@@ -151,7 +159,7 @@ impl Simd {
         match self.isa {
             // SAFETY: a `Simd` with this instruction set exists only where it was found.
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => unsafe { avx512(kernel) },
+            Isa::Amx | Isa::Avx512 => unsafe { avx512(kernel) },
             // SAFETY: likewise.
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => unsafe { avx2(kernel) },
@@ -230,7 +238,16 @@ macro_rules! backend {
             }
 
             fn prefers_sparse(&self, density: f64) -> bool {
-                density < SPARSE_BELOW
+                density < if <$t>::tiles(*self) { SPARSE_BELOW_IN_TILES } else { SPARSE_BELOW }
+            }
+
+            fn mixes_rows(&self, x: &InputRef<'_, $t>, cols: usize) -> bool {
+                match x {
+                    // Which rows are paired decides in which order they are summed. In layers of fewer columns none is.
+                    InputRef::SparseBytes(_) => cols >= block_columns::<$t>(),
+                    // Which columns are 0 in all rows decides what is summed together.
+                    _ => <$t>::are_tiled(*self, x, cols),
+                }
             }
 
             fn prepare(
@@ -269,6 +286,9 @@ macro_rules! backend {
                     InputRef::Sparse(x) => return self.run(SparseProduct { x, w, finish, y, scratch }),
                     InputRef::SparseBytes(x) if y.rows() <= MAX_ROWS || y.cols() < block_columns::<$t>() => {
                         return self.run(InkProduct { x, w, finish, y });
+                    }
+                    _ if <$t>::are_tiled(*self, &x, y.cols()) => {
+                        return <$t>::product(*self, x, w, finish, y, scratch);
                     }
                     InputRef::SparseBytes(x) => return self.run(PairProduct { x, w, bias, f, y, scratch }),
                     _ => {}
@@ -337,6 +357,9 @@ macro_rules! backend {
                     {
                         begin(sum, &mut dw);
                         return self.run(InkOuter { alpha, x, delta, dw });
+                    }
+                    _ if <$t>::are_tiled(*self, &x, dw.cols()) => {
+                        return <$t>::outer(*self, alpha, x, delta, sum, dw, scratch);
                     }
                     InputRef::SparseBytes(x) => {
                         let two_blocks = two_blocks_fit(x.rows.len());

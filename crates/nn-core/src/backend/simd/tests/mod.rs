@@ -14,6 +14,8 @@ mod rows;
 #[cfg(not(target_arch = "aarch64"))]
 mod shapes;
 mod stored;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiles;
 mod updates;
 mod vectors;
 
@@ -95,7 +97,7 @@ fn kernels_run_on_the_vectors_of_the_instruction_set_that_was_chosen() {
         let of_both = [Runner::<f32>::run(&simd, TypeOf), Runner::<f64>::run(&simd, TypeOf)];
         println!("kernels on {}: {}", simd.isa(), of_both.join(", "));
         // The vectors of each are in a module that has its name.
-        let module = format!("::{}::", simd.isa().name());
+        let module = format!("::{}::", simd.isa().vectors().name());
         assert!(of_both.iter().all(|name| name.contains(&module)), "{}: {of_both:?}", simd.isa());
     }
 }
@@ -118,7 +120,10 @@ fn an_instruction_set_that_is_missing_is_an_error_that_says_what_there_is() {
 #[test]
 fn a_name_that_is_no_instruction_set_is_an_error_that_lists_them() {
     let message = Isa::parse("sse9").expect_err("there is no such thing").to_string();
-    assert!(message.contains("\"sse9\"") && message.contains("avx512, avx2, neon, portable"), "{message}");
+    assert!(
+        message.contains("\"sse9\"") && message.contains("amx, avx512, avx2, neon, portable"),
+        "{message}"
+    );
     for isa in Isa::ALL {
         assert_eq!(Isa::parse(isa.name()), Ok(isa));
     }
