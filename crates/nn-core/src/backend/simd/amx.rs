@@ -191,8 +191,9 @@ impl Kernel<f32> for TileProduct<'_> {
         let tiles = unsafe { Tiles::new() };
         let scale = on.splat(1.0 / x.divisor());
         let share = lit.count().div_ceil(m.div_ceil(BLOCK));
-        for (j, len) in strips(n, BLOCK, [w.block_cols(), y.block_cols()]) {
-            let later = (j + 2 * len <= n).then(|| (w.strip(j + len, len), share));
+        let mut strips = strips(n, BLOCK, [w.block_cols(), y.block_cols()]).peekable();
+        while let Some((j, len)) = strips.next() {
+            let later = strips.peek().map(|&(j, len)| (w.strip(j, len), share));
             // SAFETY: likewise.
             unsafe {
                 let row = |i| lit.columns()[i] as usize;

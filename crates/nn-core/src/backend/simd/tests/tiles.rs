@@ -20,7 +20,7 @@ const SIZES: [(usize, usize, usize); 8] = [
     (50, 65, 100),
     (70, 784, 64),
     (252, 300, 192),
-    (300, 97, 48),
+    (300, 97, 96),
 ];
 
 /// How many of a hundred bytes are lit: none, some, most, all.
@@ -47,9 +47,9 @@ fn tolerance(products: usize, magnitude: f64) -> f64 {
     (3 * products + 8) as f64 * HALF_ULP * magnitude
 }
 
-/// The matrix in blocks of 64 columns, if it has such, with what no kernel may read in its padding.
+/// The matrix in blocks of 64 columns, or of 48, if it has such, with what no kernel may read in its padding.
 fn stored(values: &[f32], rows: usize, cols: usize) -> (Vec<f32>, usize) {
-    let block = if cols.is_multiple_of(64) { 64 } else { cols };
+    let block = [64, 48].into_iter().find(|&block| cols.is_multiple_of(block)).unwrap_or(cols);
     let mut all = vec![f32::NAN; blocked_len(rows, cols)];
     let mut matrix = MatMut::blocked(&mut all, rows, cols, block).expect("room");
     matrix.copy_from(MatRef::new(values, rows, cols).expect("values"));
