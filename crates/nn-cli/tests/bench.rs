@@ -167,6 +167,11 @@ fn an_epoch_goes_through_fit_and_the_exercises_one_measures_both_parts() -> Test
     assert_eq!(series(&record)[0]["flops"]["done"], step + forward);
     assert!(series(&record)[0]["loss"].is_f64(), "{record}");
 
+    let bytes = ["epoch", "--exercise", "--input", "bytes", "--backend", "simd"];
+    let (_, record) = measure(&[&bytes[..], &SMALL].concat())?;
+    assert_eq!(names(&record), ["simd bytes"]);
+    assert_eq!(series(&record)[0]["flops"]["done"], step + forward, "all pixels count");
+
     let sparse = ["epoch", "--exercise", "--input", "sparse", "--backend", "simd"];
     let (_, record) = measure(&[&sparse[..], &SMALL].concat())?;
     let test = 2 * 10_000 * (784 * 8 + 8 * 10);

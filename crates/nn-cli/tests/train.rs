@@ -159,7 +159,7 @@ fn every_backend_and_form_of_input_computes_the_same_up_to_rounding() -> TestRes
     };
     let expected = loss(&["--backend", "naive", "--input", "dense"])?;
     for backend in ["naive", "ndarray", "simd"] {
-        for input in ["dense", "sparse", "auto"] {
+        for input in ["dense", "bytes", "sparse", "auto"] {
             let found = loss(&["--backend", backend, "--input", input])?;
             // A handful of updates over sums of 16 terms: some hundred roundings of 2⁻⁵³.
             assert!(

@@ -129,11 +129,13 @@ pub(crate) struct SubjectArgs {
 /// Forms of the images to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Forms {
-    /// All pixels
+    /// All pixels, as numbers
     Dense,
+    /// All pixels, as the bytes that they are
+    Bytes,
     /// The pixels that are not 0
     Sparse,
-    /// Both, one after the other
+    /// Dense and sparse, one after the other
     Both,
 }
 

@@ -153,8 +153,10 @@ pub(crate) enum Api {
 pub(crate) enum Input {
     /// Whichever is faster on this backend
     Auto,
-    /// All pixels
+    /// All pixels, as numbers
     Dense,
+    /// All pixels, as the bytes that they are
+    Bytes,
     /// The pixels that are not 0
     Sparse,
 }

@@ -45,7 +45,7 @@ pub(super) fn run<T: Scalar>(args: EpochArgs, screen: &mut Screen) -> Result<(),
                 let measured = test.examples.dataset()?;
                 flops = flops.plus(widths.forward(test.rows(measured.rows())));
                 // What is measured on sparse rows is part of the next step, computed ahead; counted is what is done for certain.
-                if train.form == Form::Dense {
+                if train.form != Form::Sparse {
                     flops = flops.plus(widths.forward(counted));
                 }
                 data.test = Some(measured);

@@ -144,7 +144,8 @@ fn with_images(
             body(&Images { input, forms, labels: &labels, preferred: Form::Dense })
         }
         GridInput::Mnist => {
-            let (dense, sparse) = (Examples::new(split, rows, false)?, Examples::new(split, rows, true)?);
+            let (dense, sparse) =
+                (Examples::new(split, rows, Form::Dense)?, Examples::new(split, rows, Form::Sparse)?);
             let (dense, sparse) = (dense.dataset()?, sparse.dataset()?);
             let bytes = &split.images.bytes()[..rows * columns];
             let lit = bytes.iter().filter(|&&pixel| pixel != 0).count();

@@ -16,6 +16,7 @@ use crate::data::load;
 use crate::failure::Failure;
 use crate::train::config::NetworkConfig;
 use crate::train::inputs::Examples;
+pub(super) use crate::train::inputs::Form;
 use crate::train::model;
 
 /// What the first weights and the orders of the images are drawn from: the same in every run, so that all runs do the
@@ -40,23 +41,6 @@ struct Given {
     repeat: usize,
     json: Option<std::path::PathBuf>,
     data: String,
-}
-
-/// A form of the images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Form {
-    Dense,
-    Sparse,
-}
-
-impl Form {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Dense => "dense",
-            Self::Sparse => "sparse",
-        }
-    }
 }
 
 /// Images in one form, and how many of their pixels are multiplied.
@@ -84,6 +68,7 @@ impl<T: Scalar> Setup<T> {
             args: Given {
                 forms: match args.input {
                     Forms::Dense => &[Form::Dense],
+                    Forms::Bytes => &[Form::Bytes],
                     Forms::Sparse => &[Form::Sparse],
                     Forms::Both => &[Form::Dense, Form::Sparse],
                 },
@@ -120,11 +105,7 @@ impl<T: Scalar> Setup<T> {
     /// The first `rows` images of a part, in each form that was asked for.
     pub(super) fn in_forms<'a>(&self, split: &'a Split, rows: usize) -> Result<Vec<Images<'a, T>>, Failure> {
         let forms = self.args.forms.iter();
-        forms
-            .map(|&form| {
-                Ok(Images { form, examples: Examples::new(split, rows, form == Form::Sparse)?, split })
-            })
-            .collect()
+        forms.map(|&form| Ok(Images { form, examples: Examples::new(split, rows, form)?, split })).collect()
     }
 
     /// A network of its own for each measurement, all with the same first weights.
@@ -177,7 +158,7 @@ impl<T: Scalar> Images<'_, T> {
     pub(super) fn rows(&self, count: usize) -> Rows {
         let bytes = &self.split.images.bytes()[..count * self.split.images.pixels()];
         let entries = match self.form {
-            Form::Dense => bytes.len(),
+            Form::Dense | Form::Bytes => bytes.len(),
             Form::Sparse => bytes.iter().filter(|&&pixel| pixel != 0).count(),
         };
         Rows { count, entries }

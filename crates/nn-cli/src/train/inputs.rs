@@ -8,6 +8,7 @@ use nn_core::Scalar;
 use nn_core::backend::Backend;
 use nn_core::matrix::{InputRef, MatRef, SparseBytes};
 use nn_train::Dataset;
+use serde::Serialize;
 
 use super::config::TrainConfig;
 use crate::args::Input;
@@ -39,16 +40,18 @@ impl<T: Scalar> Inputs<T> {
             )));
         }
         let density = density(data.train.images.bytes());
-        let sparse = match config.input {
-            Input::Auto => backend.prefers_sparse(density),
-            Input::Dense => false,
-            Input::Sparse => true,
+        let form = match config.input {
+            Input::Auto if backend.prefers_sparse(density) => Form::Sparse,
+            Input::Auto if backend.prefers_bytes() => Form::Bytes,
+            Input::Auto | Input::Dense => Form::Dense,
+            Input::Bytes => Form::Bytes,
+            Input::Sparse => Form::Sparse,
         };
         // The test images on a thread of their own, where one can be had: what takes time is copying.
-        let test = || Examples::new(&data.test, data.test.len(), sparse);
+        let test = || Examples::new(&data.test, data.test.len(), form);
         let (train, test) = thread::scope(|scope| {
             let helper = thread::Builder::new().spawn_scoped(scope, test);
-            let train = Examples::new(&data.train, rows, sparse);
+            let train = Examples::new(&data.train, rows, form);
             let test = match helper {
                 Ok(helper) => helper.join().unwrap_or_else(|panic| resume_unwind(panic)),
                 Err(_) => test(),
@@ -60,7 +63,7 @@ impl<T: Scalar> Inputs<T> {
             test: test?,
             why: match config.input {
                 Input::Auto => format!("auto: {:.1} % of the pixels are not 0", 100.0 * density),
-                Input::Dense | Input::Sparse => "as asked for".to_owned(),
+                Input::Dense | Input::Bytes | Input::Sparse => "as asked for".to_owned(),
             },
         })
     }
@@ -80,13 +83,14 @@ impl<T: Scalar> Inputs<T> {
         &self.test.labels
     }
 
-    /// `dense input` or `sparse input`, and why.
+    /// `dense input`, `bytes input` or `sparse input`, and why.
     pub(crate) fn line(&self) -> String {
         let form = match self.train.pixels {
-            Pixels::Dense(_) => "dense",
-            Pixels::Sparse(_) => "sparse",
+            Pixels::Dense(_) => Form::Dense,
+            Pixels::Bytes(_) => Form::Bytes,
+            Pixels::Sparse(_) => Form::Sparse,
         };
-        format!("{form} input ({})", self.why)
+        format!("{} input ({})", form.name(), self.why)
     }
 }
 
@@ -95,6 +99,25 @@ fn density(pixels: &[u8]) -> f64 {
     let parts = pixels.chunks(usize::from(u8::MAX));
     let lit: usize = parts.map(|part| usize::from(part.iter().map(|&p| u8::from(p != 0)).sum::<u8>())).sum();
     lit as f64 / pixels.len().max(1) as f64
+}
+
+/// A form of the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Form {
+    Dense,
+    Bytes,
+    Sparse,
+}
+
+impl Form {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dense => "dense",
+            Self::Bytes => "bytes",
+            Self::Sparse => "sparse",
+        }
+    }
 }
 
 /// Images in one form, and their labels.
@@ -106,18 +129,20 @@ pub(crate) struct Examples<T> {
 
 enum Pixels<T> {
     Dense(Vec<T>),
+    Bytes(Vec<u8>),
     Sparse(SparseBytes<T>),
 }
 
 impl<T: Scalar> Examples<T> {
     /// The first `rows` images, of which there must be as many.
-    pub(crate) fn new(split: &Split, rows: usize, sparse: bool) -> Result<Self, Failure> {
+    pub(crate) fn new(split: &Split, rows: usize, form: Form) -> Result<Self, Failure> {
         let columns = split.images.pixels();
         let bytes = &split.images.bytes()[..rows * columns];
-        let pixels = if sparse {
-            Pixels::Sparse(SparseBytes::new(bytes, rows, columns, T::of(WHITE))?)
-        } else {
-            Pixels::Dense(bytes.iter().map(|&b| T::of_byte(b) / T::of(WHITE)).collect())
+        let white = T::of(WHITE);
+        let pixels = match form {
+            Form::Dense => Pixels::Dense(bytes.iter().map(|&b| T::of_byte(b) / white).collect()),
+            Form::Bytes => Pixels::Bytes(bytes.to_vec()),
+            Form::Sparse => Pixels::Sparse(SparseBytes::new(bytes, rows, columns, white)?),
         };
         let labels = split.labels.classes()[..rows].iter().map(|&c| i32::from(c)).collect();
         Ok(Self { pixels, columns, labels })
@@ -127,6 +152,7 @@ impl<T: Scalar> Examples<T> {
     pub(crate) fn dataset(&self) -> Result<Dataset<'_, T>, Failure> {
         let x = match &self.pixels {
             Pixels::Dense(values) => InputRef::dense(MatRef::new(values, self.labels.len(), self.columns)?),
+            Pixels::Bytes(bytes) => InputRef::bytes(bytes, self.labels.len(), self.columns, T::of(WHITE))?,
             Pixels::Sparse(bytes) => InputRef::sparse_bytes(bytes),
         };
         Ok(Dataset::new(x, &self.labels)?)

@@ -105,6 +105,11 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether rows of bytes that are not sparse are faster here as they are than as numbers.
+    fn prefers_bytes(&self) -> bool {
+        false
+    }
+
     /// Whether the bits of a row of `affine`'s product of these rows, `cols` columns wide, may depend on what other rows the call gets.
     /// Such rows are not divided among threads, whose number must not decide about bits.
     fn mixes_rows(&self, x: &InputRef<'_, T>, cols: usize) -> bool {

@@ -241,6 +241,10 @@ macro_rules! backend {
                 density < if <$t>::tiles(*self) { SPARSE_BELOW_IN_TILES } else { SPARSE_BELOW }
             }
 
+            fn prefers_bytes(&self) -> bool {
+                <$t>::tiles(*self)
+            }
+
             fn mixes_rows(&self, x: &InputRef<'_, $t>, cols: usize) -> bool {
                 match x {
                     // Which rows are paired decides in which order they are summed. In layers of fewer columns none is.
