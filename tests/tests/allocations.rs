@@ -153,6 +153,22 @@ fn step_and_test(network: &mut Network<f32>, x: InputRef<'_, f32>, labels: &[i32
     network.test_on_batch(x, labels).map(drop)
 }
 
+/// A batch of bytes in which every column is lit, after batches in which few are.
+fn other_rows_need_no_more(backend: &Arc<dyn Backend<f32>>) -> Result<()> {
+    let pixels: Vec<u8> =
+        (0..2 * BATCH * 784).map(|at| u8::from(at >= BATCH * 784 || at % 784 < 40)).collect();
+    let labels = Rng(4).classes(BATCH, 10);
+    let options = SessionOptions { threads: 1, ..SessionOptions::new(Arc::clone(backend)) };
+    let mut network = network(Optimizer::sgd(0.1), options)?;
+    let x = InputRef::bytes(&pixels, 2 * BATCH, 784, 255.0)?;
+    let mut step = |first| network.train_on_batch(x.slice(first, BATCH), &labels).map(drop);
+    comes_to_allocate_nothing("bytes in a few columns", || step(0))?;
+    let before = COUNT.load(SeqCst);
+    step(BATCH)?;
+    assert_eq!(COUNT.load(SeqCst) - before, 0, "allocations for bytes in all columns");
+    Ok(())
+}
+
 /// In one test, because allocations are counted on all threads.
 #[test]
 fn training_and_predicting_come_to_allocate_nothing() -> Result<()> {
@@ -163,6 +179,7 @@ fn training_and_predicting_come_to_allocate_nothing() -> Result<()> {
     comes_to_allocate_nothing("steps and tests on the same rows", || {
         step_and_test(&mut sharing, InputRef::sparse_bytes(&data), &labels)
     })?;
+    other_rows_need_no_more(&backend)?;
     for form in Form::ALL {
         let cases = Cases::new(form);
         for optimizer in [Optimizer::sgd(0.1), Optimizer::adam(0.001)] {

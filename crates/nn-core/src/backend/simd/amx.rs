@@ -176,16 +176,17 @@ impl Kernel<f32> for TileProduct<'_> {
         let (m, k, n) = (y.rows(), w.rows(), y.cols());
         // SAFETY: who makes one of these has found AMX, and with it all that is asked for here.
         let lit = unsafe { Lit::new(rows(&x), k) };
-        let chunks = chunks(lit.count()).max(1);
-        let mut a = scratch.take(words_of_a(m, chunks));
-        let mut b = scratch.take(chunks * WORDS_OF_B);
+        // Room for all columns, so that the next rows, of which more may be lit, need no more.
+        let (chunks, most) = (chunks(lit.count()).max(1), chunks(k));
+        let (mut a_room, mut b_room) = (scratch.take(words_of_a(m, most)), scratch.take(most * WORDS_OF_B));
+        let (a, b) = (&mut a_room[..words_of_a(m, chunks)], &mut b_room[..chunks * WORDS_OF_B]);
         let mut blocks = scratch.take(m.div_ceil(BLOCK) * AREA);
         if lit.count() == 0 {
             a.fill(0.0);
             b.fill(0.0);
         } else {
             // SAFETY: likewise.
-            unsafe { rows_as_a(rows(&x), &lit, &mut a) };
+            unsafe { rows_as_a(rows(&x), &lit, a) };
         }
         // SAFETY: likewise; a kernel calls no other.
         let tiles = unsafe { Tiles::new() };
@@ -197,15 +198,15 @@ impl Kernel<f32> for TileProduct<'_> {
             // SAFETY: likewise.
             unsafe {
                 let row = |i| lit.columns()[i] as usize;
-                pieces_as_b(&w.strip(j, len), (lit.count(), row), 1.0, &mut b);
+                pieces_as_b(&w.strip(j, len), (lit.count(), row), 1.0, b);
             }
             let y = y.strip(j, len);
             let mut to = ToY { on, scale, finish, first: j, y, later, lit: &lit };
-            products(&tiles, &a, &b, &mut blocks, &mut to);
+            products(&tiles, a, b, &mut blocks, &mut to);
         }
         drop(tiles);
-        scratch.give(a);
-        scratch.give(b);
+        scratch.give(a_room);
+        scratch.give(b_room);
         scratch.give(blocks);
     }
 }
@@ -250,24 +251,27 @@ impl Kernel<f32> for TileOuter<'_> {
             return;
         }
         let chunks = chunks(m);
-        let width = lit.count().next_multiple_of(BLOCK);
-        let mut pairs = scratch.take(STEPS / 2 * width);
-        let mut a = scratch.take(words_of_a(width, chunks));
+        // Room for all columns here, too.
+        let (width, most) = (lit.count().next_multiple_of(BLOCK), k.next_multiple_of(BLOCK));
+        let (mut pairs, mut a_room) =
+            (scratch.take(STEPS / 2 * most), scratch.take(words_of_a(most, chunks)));
+        let mut blocks_room = scratch.take(most / BLOCK * AREA);
+        let (a, blocks) =
+            (&mut a_room[..words_of_a(width, chunks)], &mut blocks_room[..width / BLOCK * AREA]);
         let mut b = scratch.take(chunks * WORDS_OF_B);
-        let mut blocks = scratch.take(width / BLOCK * AREA);
         // SAFETY: likewise.
-        unsafe { columns_as_a(on, rows(&x), &lit, &mut pairs, &mut a) };
+        unsafe { columns_as_a(on, rows(&x), &lit, &mut pairs, a) };
         // SAFETY: likewise; a kernel calls no other.
         let tiles = unsafe { Tiles::new() };
         for (j, len) in strips(n, BLOCK, [delta.block_cols(), dw.block_cols()]) {
             // SAFETY: likewise.
             unsafe { pieces_as_b(&delta.strip(j, len), (m, |i| i), alpha / x.divisor(), &mut b) };
-            products(&tiles, &a, &b, &mut blocks, &mut ToDw { on, dw: dw.strip(j, len), lit: &lit });
+            products(&tiles, a, &b, blocks, &mut ToDw { on, dw: dw.strip(j, len), lit: &lit });
         }
         drop(tiles);
         scratch.give(pairs);
-        scratch.give(a);
+        scratch.give(a_room);
         scratch.give(b);
-        scratch.give(blocks);
+        scratch.give(blocks_room);
     }
 }

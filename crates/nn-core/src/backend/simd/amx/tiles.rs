@@ -46,7 +46,8 @@ fn has_features() -> bool {
         && __cpuid_count(7, 0).edx & BOTH == BOTH
 }
 
-/// Asks Linux for the permission (arch_prctl(2), since Linux 5.16), for all threads of the process.
+/// Asks Linux for the permission (arch_prctl(2), since Linux 5.16), for all threads of the process. From then on a stack of its own that a thread
+/// has for signals must have room for tiles, as those have that Rust's runtime makes.
 fn is_permitted() -> bool {
     const ARCH_PRCTL: i64 = 158;
     const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
