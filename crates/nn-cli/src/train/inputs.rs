@@ -40,13 +40,7 @@ impl<T: Scalar> Inputs<T> {
             )));
         }
         let density = density(data.train.images.bytes());
-        let form = match config.input {
-            Input::Auto if backend.prefers_sparse(density) => Form::Sparse,
-            Input::Auto if backend.prefers_bytes() => Form::Bytes,
-            Input::Auto | Input::Dense => Form::Dense,
-            Input::Bytes => Form::Bytes,
-            Input::Sparse => Form::Sparse,
-        };
+        let form = Form::of(config.input, density, backend);
         // The test images on a thread of their own, where one can be had: what takes time is copying.
         let test = || Examples::new(&data.test, data.test.len(), form);
         let (train, test) = thread::scope(|scope| {
@@ -111,6 +105,17 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    /// The form that was asked for, or else what is fastest on this backend for images of which such a share is not 0.
+    fn of<T: Scalar>(input: Input, density: f64, backend: &dyn Backend<T>) -> Self {
+        match input {
+            Input::Auto if backend.prefers_sparse(density) => Self::Sparse,
+            Input::Auto if backend.prefers_bytes() => Self::Bytes,
+            Input::Auto | Input::Dense => Self::Dense,
+            Input::Bytes => Self::Bytes,
+            Input::Sparse => Self::Sparse,
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Dense => "dense",
@@ -156,5 +161,32 @@ impl<T: Scalar> Examples<T> {
             Pixels::Sparse(bytes) => InputRef::sparse_bytes(bytes),
         };
         Ok(Dataset::new(x, &self.labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nn_core::backend::simd::{Isa, Simd};
+
+    use super::*;
+
+    #[test]
+    fn images_that_are_not_sparse_stay_bytes_where_these_are_multiplied_as_they_are() -> nn_core::Result<()> {
+        for isa in Isa::available() {
+            let simd = Simd::with_isa(isa)?;
+            let (narrow, wide): (&dyn Backend<f32>, &dyn Backend<f64>) = (&simd, &simd);
+            let in_tiles = isa == Isa::Amx;
+            let full = if in_tiles { Form::Bytes } else { Form::Dense };
+            assert_eq!(Form::of(Input::Auto, 0.9, narrow), full, "{isa}");
+            assert_eq!(Form::of(Input::Auto, 0.9, wide), Form::Dense, "{isa}");
+            assert_eq!(Form::of(Input::Auto, 0.191, narrow), Form::Sparse, "{isa}: MNIST");
+            assert_eq!(Form::of(Input::Auto, 0.4, narrow) == Form::Sparse, !in_tiles, "{isa}");
+            for (input, form) in
+                [(Input::Dense, Form::Dense), (Input::Bytes, Form::Bytes), (Input::Sparse, Form::Sparse)]
+            {
+                assert_eq!(Form::of(input, 0.5, narrow), form, "{isa}");
+            }
+        }
+        Ok(())
     }
 }

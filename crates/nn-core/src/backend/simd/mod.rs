@@ -41,6 +41,7 @@ mod pairs;
 mod peak;
 mod portable;
 mod reversed;
+mod shells;
 mod softmax;
 mod sparse;
 mod tile;
@@ -50,6 +51,7 @@ mod widen;
 
 pub use self::isa::Isa;
 pub use self::peak::Peak;
+pub use self::shells::Simd;
 
 use self::argmax::ArgMax;
 use self::elementwise::{Activate, OfOne, OfTwo, SumRows};
@@ -64,77 +66,24 @@ use self::pairs::{PairOuter, PairProduct, block_columns, two_blocks_fit};
 use self::softmax::{CrossEntropy, Softmax};
 use self::sparse::{SparseOuter, SparseProduct};
 use self::tiled::Tiled;
-use self::vector::{Element, Kernel, On, Runner};
+use self::vector::Element;
 use self::widen::Widen;
 use super::{Backend, Description, blockwise, reference};
+use crate::Scalar;
 use crate::matrix::{GROUP_ROWS, InputRef, MatMut, MatRef, Prepared, Scratch, SparseRows};
 use crate::ops::{Activation, Binary, Gemm, Labels, Operand, PassArgs, Sum, Trans, Unary, Update};
-use crate::{Error, Result, Scalar};
 
 /// Density below which the sparse products of the first layer, forward and backward together, take less time than the
 /// dense ones. Measured with AVX2 on Zen 3 (256 rows, 784 → 512, `f32`): they are equal near 0.6
 /// for CSR rows. (Rows of bytes are faster and so should be equal later; that was not measured.)
 const SPARSE_BELOW: f64 = 0.5;
 
-/// The same where bytes are multiplied in tiles. (Measured on Granite Rapids with MNIST, of which 19 % is lit, and 512 units: dense steps of 50 rows take
-/// 1.4 times as long as sparse ones, of 128 rows 1.1 times, of 60,000 rows 1.05 to 1.1 times.)
+/// The same where bytes are multiplied in tiles, whose time does not depend on how many are lit. (Chosen after what was measured on Granite Rapids with
+/// MNIST, of which 19 % is lit, and 512 units: steps of bytes take 1.4 times as long as sparse ones with 50 rows, 1.1 times with 128, 1.05 to 1.1
+/// times with 60,000.)
 const SPARSE_BELOW_IN_TILES: f64 = 0.25;
 
-/// Our own kernels, on one instruction set that this CPU has.
-///
-/// ```
-/// use nn_core::backend::{Backend, simd::{Isa, Simd}};
-/// let simd = Simd::with_isa(Isa::Portable)?;
-/// assert_eq!(Backend::<f32>::describe(&simd).isa, "portable");
-/// assert!(Isa::available().contains(&Simd::detect().isa()));
-/// # Ok::<(), nn_core::Error>(())
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Simd {
-    // Private, and set only after it was found to be available: that is what makes `run` sound.
-    isa: Isa,
-}
-
 impl Simd {
-    /// On the best instruction set that this CPU has.
-    pub fn detect() -> Self {
-        Self { isa: Isa::detect() }
-    }
-
-    /// On the instruction set that the environment variable `NN_ISA` names (`amx`, `avx512`, `avx2`, `neon`, `portable`), or on
-    /// the best one if it is not set.
-    ///
-    /// # Errors
-    /// If the variable names none, or one that this CPU lacks.
-    pub fn from_env() -> Result<Self> {
-        let Some(name) = std::env::var_os(isa::VARIABLE) else { return Ok(Self::detect()) };
-        let named = |error| Error::invalid(format_args!("{}: {error}", isa::VARIABLE));
-        Isa::parse(&name.to_string_lossy()).and_then(Self::with_isa).map_err(named)
-    }
-
-    /// On the given instruction set.
-    ///
-    /// # Errors
-    /// If this CPU lacks it. The message says what it has.
-    pub fn with_isa(isa: Isa) -> Result<Self> {
-        if isa.is_available() {
-            return Ok(Self { isa });
-        }
-        let found: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
-        Err(Error::unavailable(format_args!(
-            "simd: instruction set \"{}\" needs {}, which was not found on this {} CPU; available: {}",
-            isa.name(),
-            isa.features(),
-            std::env::consts::ARCH,
-            found.join(", ")
-        )))
-    }
-
-    /// The instruction set in use.
-    pub fn isa(self) -> Isa {
-        self.isa
-    }
-
     /// Calls `body` with rows that are not sparse, as numbers: bytes are written out into scratch memory first.
     fn with_numbers<T: Element>(
         self,
@@ -153,53 +102,6 @@ impl Simd {
             }
         }
     }
-
-    /// Runs a kernel on this instruction set.
-    fn run<T: Element, K: Kernel<T>>(self, kernel: K) -> K::Output {
-        match self.isa {
-            // SAFETY: a `Simd` with this instruction set exists only where it was found.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Amx | Isa::Avx512 => unsafe { avx512(kernel) },
-            // SAFETY: likewise.
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => unsafe { avx2(kernel) },
-            // SAFETY: likewise.
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon => unsafe { neon(kernel) },
-            // SAFETY: the portable vectors need nothing.
-            _ => kernel.run::<T::Portable>(unsafe { On::new() }),
-        }
-    }
-}
-
-impl<T: Element> Runner<T> for Simd {
-    fn run<K: Kernel<T>>(&self, kernel: K) -> K::Output {
-        Simd::run(*self, kernel)
-    }
-}
-
-/// The shell in which kernels are compiled for AVX-512F.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn avx512<T: Element, K: Kernel<T>>(kernel: K) -> K::Output {
-    // SAFETY: to be here is to have the feature that this function is compiled for.
-    kernel.run::<T::Avx512>(unsafe { On::new() })
-}
-
-/// The shell in which kernels are compiled for AVX2 and FMA.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn avx2<T: Element, K: Kernel<T>>(kernel: K) -> K::Output {
-    // SAFETY: to be here is to have the features that this function is compiled for.
-    kernel.run::<T::Avx2>(unsafe { On::new() })
-}
-
-/// The shell in which kernels are compiled for NEON.
-#[cfg(target_arch = "aarch64")]
-#[target_feature(enable = "neon")]
-fn neon<T: Element, K: Kernel<T>>(kernel: K) -> K::Output {
-    // SAFETY: to be here is to have the feature that this function is compiled for.
-    kernel.run::<T::Neon>(unsafe { On::new() })
 }
 
 /// Zeroes a sum that begins, for kernels that only add to one.
@@ -220,7 +122,7 @@ macro_rules! backend {
                     library: "own kernels".into(),
                     version: Some(env!("CARGO_PKG_VERSION").into()),
                     path: None,
-                    isa: self.isa.features().into(),
+                    isa: self.isa().features().into(),
                     threads_per_call: 1,
                 }
             }
