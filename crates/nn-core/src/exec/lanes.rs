@@ -62,8 +62,17 @@ pub(super) fn lanes(
 /// Numbers that are added up at a time: few enough to stay in the L1 cache while all lanes pass by.
 const PIECE: usize = 1024;
 
+/// Lanes that are added at a time. Their sums come from beyond a core's own caches, and what is read from several places at once
+/// comes sooner. (Measured on Zen 4, 16 lanes of 1.6 MB, by samples: 0.8 % of a full batch's step; lane by lane it was 1.2 %.)
+const AT_A_TIME: usize = 5;
+
 /// into ← Σ over the lanes, in their order, of sum number `i`.
-pub(super) fn add_up<T: Scalar>(into: &mut AlignedBuf<T>, i: usize, lanes: &mut [Lane<T>], pool: &Pool<T>) {
+pub(super) fn add_up<'a, T: Scalar>(
+    into: &mut AlignedBuf<T>,
+    i: usize,
+    lanes: &'a mut [Lane<T>],
+    pool: &Pool<T>,
+) {
     if let [lane] = lanes {
         std::mem::swap(into, &mut lane.sums[i]);
         return;
@@ -75,12 +84,18 @@ pub(super) fn add_up<T: Scalar>(into: &mut AlignedBuf<T>, i: usize, lanes: &mut 
         into.chunks_mut(step).enumerate().map(|(k, part)| (k * step, part)).collect();
     pool.for_each(&mut parts, &|(start, part), _| {
         for (piece, first) in part.chunks_mut(PIECE).zip((*start..).step_by(PIECE)) {
-            let here = first..first + piece.len();
-            piece.copy_from_slice(&lanes[0].sums[i][here.clone()]);
-            for lane in &lanes[1..] {
-                for (x, &y) in piece.iter_mut().zip(&lane.sums[i][here.clone()]) {
-                    *x += y;
+            let len = piece.len();
+            let sum_of = |lane: &'a Lane<T>| &lane.sums[i][first..first + len];
+            piece.copy_from_slice(sum_of(&lanes[0]));
+            let (groups, rest) = lanes[1..].as_chunks::<AT_A_TIME>();
+            for group in groups {
+                let [a, b, c, d, e] = group.each_ref().map(sum_of);
+                for (((((x, &a), &b), &c), &d), &e) in piece.iter_mut().zip(a).zip(b).zip(c).zip(d).zip(e) {
+                    *x = *x + a + b + c + d + e;
                 }
+            }
+            for lane in rest {
+                piece.iter_mut().zip(sum_of(lane)).for_each(|(x, &y)| *x += y);
             }
         }
     });
@@ -90,6 +105,31 @@ pub(super) fn add_up<T: Scalar>(into: &mut AlignedBuf<T>, i: usize, lanes: &mut 
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn sums_are_added_up_in_the_order_of_the_lanes() -> crate::Result<()> {
+        // So different in size that another order would round otherwise.
+        let number = |lane: usize, k: usize| {
+            ((lane * 31 + k * 7) % 23) as f32 * 1.1_f32.powi((lane * 5 % 17) as i32 * 8)
+        };
+        for count in 1..=MAX_LANES {
+            for len in [1, PIECE - 1, 2 * PIECE + 3] {
+                let mut lanes: Vec<_> = (0..count)
+                    .map(|lane| {
+                        let mut sum = AlignedBuf::<f32>::zeroed(len);
+                        sum.iter_mut().enumerate().for_each(|(k, x)| *x = number(lane, k));
+                        Lane { first: 0, rows: 0, sums: vec![sum], kept: vec![], kept_ints: vec![] }
+                    })
+                    .collect();
+                let mut into = AlignedBuf::zeroed(len);
+                add_up(&mut into, 0, &mut lanes, &Pool::new(2)?);
+                let expected =
+                    (0..len).map(|k| (1..count).fold(number(0, k), |sum, lane| sum + number(lane, k)));
+                assert!(into.iter().copied().eq(expected), "{count} lanes, {len} numbers");
+            }
+        }
+        Ok(())
+    }
 
     #[test]
     fn lanes_are_few_where_gradients_are_summed_and_many_where_nothing_is() {
