@@ -141,6 +141,42 @@ fn batches_of_every_size_give_the_same_bits_on_any_number_of_threads_in_f64() ->
     batches_of_every_size_give_the_same_bits::<f64>(vec![Arc::new(Simd::detect())])
 }
 
+/// What is said of images one at a time, as bits, so often that the executor has tried to share one out, and not to.
+fn one_by_one(backend: &Arc<dyn Backend<f32>>, digits: &Digits<f32>, threads: usize) -> Result<Vec<u32>> {
+    let model = Sequential::new(784)
+        .add(Dense::new(256).activation(Activation::Tanh))
+        .add(Dense::new(10).activation(Nonlinearity::Softmax));
+    let options = SessionOptions { threads, seed: 3, ..SessionOptions::new(Arc::clone(backend)) };
+    let mut network = model.build(options)?;
+    let x = digits.x();
+    let mut bits = Vec::new();
+    for i in (0..x.rows()).cycle().take(300) {
+        bits.extend(network.predict_on_batch(x.slice(i, 1))?.iter().map(|p| p.to_bits()));
+    }
+    Ok(bits)
+}
+
+#[test]
+fn images_one_at_a_time_give_the_same_bits_on_any_number_of_threads() -> Result<()> {
+    for form in Form::ALL {
+        let digits = Digits::<f32>::train(20, form);
+        for backend in deterministic_backends::<f32>() {
+            let expected = one_by_one(&backend, &digits, THREADS[0])?;
+            let (first, again) = expected.split_at(20 * 10);
+            assert!(
+                again.chunks(first.len()).all(|again| again == first),
+                "{} on one thread",
+                backend.describe()
+            );
+            for threads in &THREADS[1..] {
+                let what = format!("{}, {form:?} on {threads} threads", backend.describe());
+                assert!(one_by_one(&backend, &digits, *threads)? == expected, "{what}");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A BLAS promises no order of summation. A product over 784 pixels may then differ by some √784 ε = 28 ε, and 22 steps of
 /// Adam add up what the first did; 1e-12 is 4500 ε. One that does promise it is held to its word.
 #[test]

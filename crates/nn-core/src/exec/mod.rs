@@ -37,6 +37,7 @@ mod random;
 mod run;
 mod session;
 mod store;
+mod trial;
 mod update;
 mod value;
 mod view;

@@ -13,6 +13,7 @@ use super::pool::{Pool, Worker};
 use super::program::{Extent, Fetched, Instr, Kernel, Operand, Place, Program, Stage};
 use super::run::execute;
 use super::store::{OnceStore, ShardStore, Shared};
+use super::trial::{Trial, Way};
 use super::value::{Feed, Variable};
 use super::wide::Wide;
 use crate::Scalar;
@@ -72,6 +73,8 @@ pub(super) struct Plan<T> {
     prepared: Vec<Prepared>,
     constants: Vec<AlignedBuf<T>>,
     pub(super) outputs: Vec<FetchBuf<T>>,
+    /// Of each stage, whether it pays to share out the work on a single row.
+    trials: Vec<Trial>,
     /// Whether what it assigns can wait until everything else was computed.
     separable: bool,
 }
@@ -121,6 +124,7 @@ impl<T: Scalar> Plan<T> {
         Self {
             block_cols: program.block_cols,
             separable: is_separable(&program),
+            trials: program.stages.iter().map(|_| Trial::default()).collect(),
             program: Arc::new(program),
             shard_rows,
             axes,
@@ -267,11 +271,17 @@ impl<T: Scalar> Plan<T> {
         if lanes.len() * 2 <= with.pool.threads() || lanes.len() == 1 {
             let (slots, block_cols) = (&mut self.slots, self.block_cols);
             let prepared = &mut self.prepared;
-            let mut wide = Wide { pool: with.pool, slots, shard_rows, block_cols, prepared };
+            let mut wide =
+                Wide { pool: with.pool, slots, shard_rows, block_cols, prepared, shares_one_row: true };
             for lane in lanes.iter_mut() {
                 reserve(wide.slots, shard_rows.min(lane.rows));
                 begin_sums(lane);
-                wide.run(stage, lane, once, vars, &self.constants, with);
+                let may_share = lane.rows == 1 && lane.sums.is_empty() && with.pool.threads() > 1;
+                let mut run = |way| {
+                    wide.shares_one_row = way == Way::Second;
+                    wide.run(stage, lane, once, vars, &self.constants, with);
+                };
+                if may_share { self.trials[number].run(run) } else { run(Way::Second) }
             }
         } else {
             let shared = with.shared(vars, &self.constants, self.block_cols);
@@ -280,8 +290,7 @@ impl<T: Scalar> Plan<T> {
                 begin_sums(lane);
                 for first in (0..lane.rows).step_by(shard_rows) {
                     let rows = shard_rows.min(lane.rows - first);
-                    let mut store =
-                        ShardStore { shared: &shared, once, worker, lane, first, rows, prepared: None };
+                    let mut store = ShardStore::new((&shared, once), worker, lane, first..first + rows);
                     for instr in &stage.per_shard {
                         execute(instr, shared.backend, &mut store);
                     }

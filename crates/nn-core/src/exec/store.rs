@@ -153,6 +153,21 @@ pub(super) struct ShardStore<'a, 'r, T> {
     pub(super) rows: usize,
     /// What was made of the shard's rows of one of the feeds.
     pub(super) prepared: Option<(usize, &'a [Prepared])>,
+    /// Whether threads share the work on a row that comes alone.
+    pub(super) shares_one_row: bool,
+}
+
+impl<'a, 'r, T> ShardStore<'a, 'r, T> {
+    /// For some rows, counted from the lane's first.
+    pub(super) fn new(
+        (shared, once): (&'a Shared<'r, T>, &'a Buffers<T>),
+        worker: &'a mut Worker<T>,
+        lane: &'a mut Lane<T>,
+        rows: Range<usize>,
+    ) -> Self {
+        let (first, rows) = (rows.start, rows.len());
+        Self { shared, once, worker, lane, first, rows, prepared: None, shares_one_row: true }
+    }
 }
 
 impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {

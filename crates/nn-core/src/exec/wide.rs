@@ -74,6 +74,8 @@ pub(super) struct Wide<'p, T> {
     pub(super) shard_rows: usize,
     pub(super) block_cols: usize,
     pub(super) prepared: &'p mut Vec<Prepared>,
+    /// Whether threads share the work on a row that comes alone, if it is as much as that of a row without zeros should be.
+    pub(super) shares_one_row: bool,
 }
 
 impl<T: Scalar> Wide<'_, T> {
@@ -97,8 +99,11 @@ impl<T: Scalar> Wide<'_, T> {
                 let mut taken = Variables::default();
                 taken.take(instrs, vars);
                 let shared = with.shared(vars, constants, block_cols);
-                let mut store =
-                    ShardStore { shared: &shared, once, worker: self.slots, lane, first, rows, prepared };
+                let mut store = ShardStore {
+                    prepared,
+                    shares_one_row: self.shares_one_row,
+                    ..ShardStore::new((&shared, once), self.slots, lane, first..first + rows)
+                };
                 match band.cols {
                     Some(cols) => self.pool.run_columns(instrs, cols, &mut store, &mut taken),
                     None => instrs.iter().for_each(|instr| self.pool.run_rows(instr, &mut store, &mut taken)),
@@ -176,13 +181,15 @@ impl<T: Scalar> Wide<'_, T> {
 
 /// The multiply-adds of an instruction, where they are many.
 ///
-/// Bytes that are 0 count, too: with them a kernel for rows of bytes has about as much to do beside its multiply-adds. But one row that is
-/// only predicted has no time for others to begin. (Measured on Emerald Rapids, MNIST, 512 units, 5 % quantiles: 6.4 µs if two threads
-/// share it, 4.7 if one does it all.) Where the weights change, it matters more in whose cache their columns are.
+/// Bytes that are 0 count, too: with them a kernel for rows of bytes has about as much to do beside its multiply-adds. But whether one row
+/// that is only predicted leaves others the time to begin, depends on the machine: so it is tried ([`Trial`](super::trial::Trial)), with
+/// and without its zeros. (MNIST, 512 units: if two threads share it, it takes 3.7 µs on Zen 4 at times when its two cores share a
+/// cache, and 4.8 if one does it all; on Emerald Rapids 6.4 and 4.7.) Where the weights change, it matters more in whose cache their
+/// columns are.
 pub(super) fn multiply_adds<T: Scalar>(instr: &Instr, store: &ShardStore<'_, '_, T>) -> usize {
     let (ins, rows) = (instr.ins.as_slice(), store.rows());
     match instr.kernel {
-        Kernel::Affine { .. } if rows == 1 && store.lane.sums.is_empty() => {
+        Kernel::Affine { .. } if rows == 1 && !store.shares_one_row => {
             let density = match store.input(&ins[0]) {
                 InputRef::SparseBytes(x) => x.data().density(),
                 _ => 1.0,
