@@ -120,6 +120,5 @@ mod tests {
         let ways: Vec<Way> = (0..2 * TRIED).map(|_| trial.run(|way| way)).collect();
         let expected = |call: usize| if call < TRIED { Way::First } else { Way::Second };
         assert!(ways.iter().enumerate().all(|(call, &way)| way == expected(call)), "{ways:?}");
-        assert!(trial.times.iter().flatten().all(|time| *time < Duration::from_secs(1)));
     }
 }
