@@ -1,6 +1,5 @@
 //! Measures the subjects of a benchmark between two readings of the peak; prints and writes what came of it.
 
-use std::mem::take;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -10,7 +9,7 @@ use super::candidates::LeftOut;
 use super::flops::{COUNTED, Flops};
 use super::peak::{Meter, Peak, UNIT};
 use super::setup::Form;
-use super::timing::{Seconds, Take, Taken, in_turns};
+use super::timing::{Seconds, Take, Taken, group_by_group};
 use crate::args::DType;
 use crate::environment::{Engine, Machine};
 use crate::failure::Failure;
@@ -115,13 +114,8 @@ impl Bench<'_> {
         let before = meter.read()?;
         screen.print(format!("{peak} {}", meter.line(&before)));
         let (subjects, mut takes): (Vec<_>, Vec<_>) = self.subjects.into_iter().unzip();
-        let (mut taken, mut rest) = (Vec::with_capacity(takes.len()), &mut takes[..]);
-        // What is another thing altogether has turns of its own: else each call would find other data in the caches than it left there.
-        for alike in subjects.chunk_by(|a, b| a.what == b.what) {
-            let (these, others) = take(&mut rest).split_at_mut(alike.len());
-            taken.append(&mut in_turns(these, self.repeat)?);
-            rest = others;
-        }
+        let alike = subjects.chunk_by(|a, b| a.what == b.what).map(<[_]>::len);
+        let taken = group_by_group(&mut takes, alike, self.repeat)?;
         let after = meter.read()?;
         screen.print(format!("{again} {}\n", meter.line(&after)));
 

@@ -36,6 +36,22 @@ pub(super) fn in_turns(subjects: &mut [Take<'_>], repeat: usize) -> Result<Vec<T
     Ok(taken.into_iter().map(|(seconds, loss)| Taken { seconds: Seconds::of(seconds), loss }).collect())
 }
 
+/// The same for groups of so many subjects, one after the other. Subjects that are other things altogether belong in groups of their own:
+/// by turns, each call would find another one's data in the caches, and threads asleep that the other left idle.
+pub(super) fn group_by_group(
+    mut subjects: &mut [Take<'_>],
+    groups: impl IntoIterator<Item = usize>,
+    repeat: usize,
+) -> Result<Vec<Taken>, Failure> {
+    let mut taken = Vec::with_capacity(subjects.len());
+    for len in groups {
+        let (group, rest) = subjects.split_at_mut(len);
+        taken.append(&mut in_turns(group, repeat)?);
+        subjects = rest;
+    }
+    Ok(taken)
+}
+
 /// What a call gives back, and its seconds.
 pub(super) fn timed<R>(call: impl FnOnce() -> R) -> (R, f64) {
     let start = Instant::now();
@@ -91,20 +107,32 @@ mod tests {
         assert_eq!((one.min, one.median, one.p99, one.max), (2.0, 2.0, 2.0, 2.0));
     }
 
+    /// A subject whose times are the places of its calls among all that are noted.
+    fn subject(name: char, order: &std::cell::RefCell<String>) -> Take<'_> {
+        Box::new(move |seconds| {
+            order.borrow_mut().push(name);
+            let place = order.borrow().len() as f64;
+            seconds.push(place);
+            Ok(Some(place))
+        })
+    }
+
+    #[test]
+    fn groups_follow_each_other_and_take_turns_within() -> Result<(), Failure> {
+        let order = std::cell::RefCell::default();
+        let mut subjects = ['a', 'b', 'c'].map(|name| subject(name, &order));
+        let taken = group_by_group(&mut subjects, [1, 2], 1)?;
+        assert_eq!(order.take(), "aaabcbcbc");
+        let found: Vec<_> = taken.iter().map(|t| t.seconds.min).collect();
+        assert_eq!(found, [3.0, 8.0, 9.0]);
+        Ok(())
+    }
+
     #[test]
     fn subjects_take_turns_and_the_first_two_rounds_do_not_count() -> Result<(), Failure> {
-        let order = std::cell::RefCell::new(Vec::new());
-        let subject = |name: char| -> Take<'_> {
-            let order = &order;
-            Box::new(move |seconds| {
-                order.borrow_mut().push(name);
-                let place = order.borrow().len() as f64;
-                seconds.push(place);
-                Ok(Some(place))
-            })
-        };
-        let taken = in_turns(&mut [subject('a'), subject('b')], 2)?;
-        assert_eq!(order.take().iter().collect::<String>(), "abababab");
+        let order = std::cell::RefCell::default();
+        let taken = in_turns(&mut [subject('a', &order), subject('b', &order)], 2)?;
+        assert_eq!(order.take(), "abababab");
         let found: Vec<_> = taken.iter().map(|t| (t.seconds.count, t.seconds.min, t.loss)).collect();
         assert_eq!(found, [(2, 5.0, Some(7.0)), (2, 6.0, Some(8.0))]);
         Ok(())
