@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nn_core::backend::Backend;
 use nn_core::backend::simd::Simd;
 use nn_core::exec::SessionOptions;
-use nn_core::layers::{Dense, Nonlinearity};
+use nn_core::layers::{BatchNormalization, Dense, Nonlinearity};
 use nn_core::losses::Loss;
 use nn_core::matrix::Rows;
 use nn_core::models::{Compile, Sequential};
@@ -139,6 +139,60 @@ fn batches_of_every_size_give_the_same_bits_on_any_number_of_threads_in_f32() ->
 #[test]
 fn batches_of_every_size_give_the_same_bits_on_any_number_of_threads_in_f64() -> Result<()> {
     batches_of_every_size_give_the_same_bits::<f64>(vec![Arc::new(Simd::detect())])
+}
+
+/// What training on picked rows left, batch by batch: the losses and the weights, as bits. Of each batch it is `announced` which one comes
+/// next, or it is not.
+fn on_picked_rows(
+    digits: &Digits<f32>,
+    optimizer: &Optimizer,
+    normalized: bool,
+    threads: usize,
+    announced: bool,
+) -> Result<(Vec<u64>, Vec<Vec<u32>>)> {
+    let mut model = Sequential::new(784).add(Dense::new(192).activation(Activation::Tanh));
+    if normalized {
+        // Sums over the whole batch, between the way there and the way back.
+        model = model.add(BatchNormalization::new());
+    }
+    let model = model.add(Dense::new(10).activation(Nonlinearity::Softmax));
+    let compile = Compile::new(optimizer.clone(), Loss::SparseCategoricalCrossEntropy);
+    let options = SessionOptions { threads, seed: 3, ..SessionOptions::new(Arc::new(Simd::detect())) };
+    let mut network = model.compile(compile, options)?;
+    let (x, labels) = (digits.x(), digits.labels());
+    let mut rng = Rng(23);
+    let order: Vec<u32> = (0..labels.len()).map(|_| rng.below(labels.len()) as u32).collect();
+    let all = x.select(Rows::List(&order))?;
+    let mut losses = Vec::new();
+    // Those that follow each other, some that don't, one twice, and others of another size.
+    let (follow, jump) = ((0..9).map(|i| (50 * i, 50)), [(700, 50), (0, 50), (0, 50), (50, 50)]);
+    for (first, len) in follow.chain(jump).chain([(100, 24), (124, 24), (148, 130), (278, 130), (408, 20)]) {
+        let rows = &order[first..first + len];
+        let classes: Vec<i32> = rows.iter().map(|&row| labels[row as usize]).collect();
+        let x = if announced { all.slice(first, len) } else { x.select(Rows::List(rows))? };
+        losses.push(network.train_on_batch(x, &classes)?.loss().to_bits());
+    }
+    let weights = network.weights().into_iter();
+    Ok((losses, weights.map(|t| t.values.iter().map(|w| w.to_bits()).collect()).collect()))
+}
+
+#[test]
+fn what_is_made_of_a_batch_before_its_turn_changes_no_bit() -> Result<()> {
+    let digits = Digits::<f32>::train(1300, Form::SparseBytes);
+    for optimizer in [Optimizer::sgd(0.1), Optimizer::adam(0.002)] {
+        for normalized in [false, true] {
+            let expected = on_picked_rows(&digits, &optimizer, normalized, 1, false)?;
+            for (threads, announced) in THREADS.into_iter().flat_map(|n| [(n, false), (n, true)]) {
+                let found = on_picked_rows(&digits, &optimizer, normalized, threads, announced)?;
+                let name = optimizer.name();
+                let what =
+                    format!("{name}, normalized: {normalized}, {threads} threads, announced: {announced}");
+                assert!(found.0 == expected.0, "losses: {what}");
+                assert!(found.1 == expected.1, "weights: {what}");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is said of images one at a time, as bits, so often that the executor has tried to share one out, and not to.

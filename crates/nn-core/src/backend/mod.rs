@@ -118,16 +118,17 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
     }
 
     /// Prepares one part of `parts` (its number first) of what products with these rows need: at least the forward one, and if
-    /// `backward`, also that with Xᵀ. An executor that calls several kernels with the same rows may have each thread make
-    /// a part, and hand all of them to the kernels (`SparseRows::with_prepared`). Returns whether there was anything to make.
+    /// `backward`, also that with Xᵀ. An executor that calls several kernels with the same rows may have threads make some
+    /// parts each, and hand all of them to the kernels (`SparseRows::with_prepared`). Returns whether there was anything to make.
     fn prepare(
         &self,
         x: &SparseRows<'_, T>,
         backward: bool,
         part: (usize, usize),
         prepared: &mut Prepared,
+        scratch: &mut Scratch<T>,
     ) -> bool {
-        let _ = (x, backward, part, prepared);
+        let _ = (x, backward, part, prepared, scratch);
         false
     }
 

@@ -34,6 +34,7 @@ mod plan;
 mod pool;
 mod program;
 mod random;
+mod rows_ahead;
 mod run;
 mod session;
 mod store;

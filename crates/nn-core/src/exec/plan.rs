@@ -11,6 +11,7 @@ use super::lanes::{Lane, add_up, lanes};
 use super::outputs::FetchBuf;
 use super::pool::{Pool, Worker};
 use super::program::{Extent, Fetched, Instr, Kernel, Operand, Place, Program, Stage};
+use super::rows_ahead::{Fed, RowsMade, fed};
 use super::run::execute;
 use super::store::{OnceStore, ShardStore, Shared};
 use super::trial::{Trial, Way};
@@ -19,7 +20,7 @@ use super::wide::Wide;
 use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
 use crate::graph::{Symbol, VarId};
-use crate::matrix::{AlignedBuf, MatMut, MatRef, Prepared};
+use crate::matrix::{AlignedBuf, MatMut, MatRef};
 use crate::ops::Pass;
 
 /// Numbered buffers.
@@ -69,8 +70,10 @@ pub(super) struct Plan<T> {
     once: Buffers<T>,
     /// The values of a shard that all threads work on.
     slots: Worker<T>,
-    /// What each thread made of its rows.
-    prepared: Vec<Prepared>,
+    /// What was made of the rows of a shard that all threads work on.
+    made: RowsMade,
+    /// What was made of the rows that were likely to come next.
+    made_of_next: RowsMade,
     constants: Vec<AlignedBuf<T>>,
     pub(super) outputs: Vec<FetchBuf<T>>,
     /// Of each stage, whether it pays to share out the work on a single row.
@@ -130,7 +133,8 @@ impl<T: Scalar> Plan<T> {
             axes,
             once,
             slots: Worker::default(),
-            prepared: Vec::new(),
+            made: RowsMade::default(),
+            made_of_next: RowsMade::default(),
             constants,
             outputs,
         }
@@ -160,8 +164,30 @@ impl<T: Scalar> Plan<T> {
 
     /// Runs the program: computes, then writes the fetches, then lets the assignments take effect.
     pub(super) fn run(&mut self, with: With<'_, T>, vars: &mut [Variable<T>]) {
-        self.compute(with, vars);
-        self.assign(with, vars);
+        let mut run = |plan: &mut Self| {
+            plan.compute(with, vars);
+            plan.assign(with, vars);
+        };
+        let Some(fed) = self.fed(with) else { return run(self) };
+        let mut made_of_next = take(&mut self.made_of_next);
+        self.made.take(&mut made_of_next, &fed.rows);
+        match fed.next() {
+            Some(next) => made_of_next.make_meanwhile(&next, with, || run(self)),
+            None => run(self),
+        }
+        self.made_of_next = made_of_next;
+    }
+
+    /// The rows of the batch that it pays to prepare, if they are a single shard that several threads work on.
+    fn fed<'a>(&self, with: With<'a, T>) -> Option<Fed<'a, T>> {
+        let [(symbol, lanes)] = &self.axes[..] else { return None };
+        let [Lane { rows, .. }] = lanes[..] else { return None };
+        if rows > self.shard_rows || with.pool.threads() == 1 {
+            return None;
+        }
+        let stages = self.program.stages.iter().filter(|stage| stage.symbol == Some(*symbol));
+        let found = stages.filter_map(|stage| fed(stage, (0, rows), with.feeds, self.block_cols));
+        found.reduce(|first, other| first.with(&other))
     }
 
     /// The first part of a run: computes and writes the fetches. Of a separable plan no variable has changed then, and all
@@ -270,9 +296,9 @@ impl<T: Scalar> Plan<T> {
         };
         if lanes.len() * 2 <= with.pool.threads() || lanes.len() == 1 {
             let (slots, block_cols) = (&mut self.slots, self.block_cols);
-            let prepared = &mut self.prepared;
+            let made = &mut self.made;
             let mut wide =
-                Wide { pool: with.pool, slots, shard_rows, block_cols, prepared, shares_one_row: true };
+                Wide { pool: with.pool, slots, shard_rows, block_cols, made, shares_one_row: true };
             for lane in lanes.iter_mut() {
                 reserve(wide.slots, shard_rows.min(lane.rows));
                 begin_sums(lane);

@@ -11,6 +11,7 @@
 //! a counter in their own cache before they sleep, and nobody waits for a thread that has not begun.
 
 mod apart;
+mod done;
 mod lend;
 mod pin;
 mod share;
@@ -99,6 +100,20 @@ impl<T: Scalar> Pool<T> {
     /// If a `body` does, with what the first one said, when no thread works for this call any more.
     pub(super) fn for_each<I: Send>(&self, items: &mut [I], body: &(impl Fn(&mut I, &mut Worker<T>) + Sync)) {
         self.team.for_each(items, &|thread, item| self.with(thread, |worker| body(item, worker)));
+    }
+
+    /// Calls `work`, and returns what it does when `body` was called on each item as well, by threads that would have waited meanwhile.
+    /// An item should be short, and most go to the same thread each time.
+    ///
+    /// # Panics
+    /// If `work` or a `body` does, when no thread works for this call any more.
+    pub(super) fn meanwhile<I: Send, R>(
+        &self,
+        items: &mut [I],
+        body: &(impl Fn(&mut I, &mut Worker<T>) + Sync),
+        work: impl FnOnce() -> R,
+    ) -> R {
+        self.team.meanwhile(items, &|thread, item| self.with(thread, |worker| body(item, worker)), work)
     }
 
     /// Calls `body` with the worker of the caller's thread.

@@ -5,7 +5,6 @@
 //! is small runs on the calling thread alone.
 
 use std::mem::take;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use smallvec::SmallVec;
 
@@ -14,12 +13,13 @@ use super::lanes::Lane;
 use super::plan::{Buffers, With};
 use super::pool::{Pool, Worker};
 use super::program::{Instr, Kernel, Place, Stage};
+use super::rows_ahead::{RowsMade, fed};
 use super::run::{execute, view};
 use super::store::{ShardStore, Store, Taken};
-use super::value::{Feed, Variable};
+use super::value::Variable;
 use crate::Scalar;
 use crate::graph::VarId;
-use crate::matrix::{AlignedBuf, InputRef, MatMut, Prepared};
+use crate::matrix::{AlignedBuf, InputRef, MatMut};
 use crate::ops::Sum;
 
 /// Multiply-adds below which a kernel is not cut: some 2 µs of one core with AVX-512, four times what it costs to have
@@ -32,9 +32,6 @@ pub(super) const MIN_ROWS: usize = 8;
 
 /// Rows of dW that a part has at least, for the same reason: as many inputs are never few.
 const MIN_INPUTS: usize = 64;
-
-/// Rows from which on it pays to prepare them together: fewer take each thread less time than a fork and a join.
-const MIN_PREPARED: usize = 8;
 
 /// Rows of a shard, of which kernels would like to get `preferred`, for a batch of `rows`: up to half as many more stay together. A
 /// second shard of a few rows would read and write all the weights again for them, and keep descent on the weights from going
@@ -73,7 +70,7 @@ pub(super) struct Wide<'p, T> {
     pub(super) slots: &'p mut Worker<T>,
     pub(super) shard_rows: usize,
     pub(super) block_cols: usize,
-    pub(super) prepared: &'p mut Vec<Prepared>,
+    pub(super) made: &'p mut RowsMade,
     /// Whether threads share the work on a row that comes alone, if it is as much as that of a row without zeros should be.
     pub(super) shares_one_row: bool,
 }
@@ -92,8 +89,8 @@ impl<T: Scalar> Wide<'_, T> {
         let block_cols = self.block_cols;
         for first in (0..lane.rows).step_by(self.shard_rows.max(1)) {
             let rows = self.shard_rows.min(lane.rows - first);
-            let fed = self.prepare(stage, (lane.first + first, rows), with);
-            let prepared = fed.map(|feed| (feed, &self.prepared[..]));
+            let fed = fed(stage, (lane.first + first, rows), with.feeds, block_cols);
+            let prepared = fed.and_then(|fed| Some((fed.feed, self.made.make(&fed, with)?)));
             for band in &stage.bands {
                 let instrs = &stage.per_shard[band.instrs.clone()];
                 let mut taken = Variables::default();
@@ -137,45 +134,6 @@ impl<T: Scalar> Variables<T> {
         for (id, buf) in &mut self.0 {
             std::mem::swap(vars[id.index()].buf_mut(), buf);
         }
-    }
-}
-
-impl<T: Scalar> Wide<'_, T> {
-    /// Lets each thread make its part of what the products with a feed's rows need. Returns the number of that feed.
-    fn prepare(&mut self, stage: &Stage, (first, len): (usize, usize), with: With<'_, T>) -> Option<usize> {
-        if len < MIN_PREPARED {
-            return None;
-        }
-        let fed = |instr: &Instr| match instr.ins.first().map(|x| x.place) {
-            Some(Place::Feed(feed)) => match with.feeds[feed] {
-                Feed::Input(input @ InputRef::SparseBytes(_)) => Some((feed, input.slice(first, len))),
-                _ => None,
-            },
-            _ => None,
-        };
-        let (feed, InputRef::SparseBytes(rows)) = stage.per_shard.iter().find_map(fed)? else { return None };
-        // Products of layers of fewer columns than a block has take rows one by one, with nothing that could be shared.
-        let reads = |instr: &&Instr| instr.ins.first().is_some_and(|x| x.place == Place::Feed(feed));
-        let widest = stage.per_shard.iter().filter(reads).map(|instr| instr.outs[0].cols).max();
-        if rows.is_kept() || widest.is_some_and(|cols| cols < self.block_cols) {
-            return None;
-        }
-        let backward = stage.per_shard.iter().any(|instr| {
-            let outer =
-                matches!(instr.kernel, Kernel::AccumulateWeights | Kernel::Descend | Kernel::Update { .. });
-            outer && instr.ins[0].place == Place::Feed(feed)
-        });
-        let threads = self.pool.threads();
-        self.prepared.resize_with(threads, Prepared::default);
-        let made = AtomicBool::new(false);
-        let mut parts: SmallVec<[(usize, &mut Prepared); 16]> =
-            self.prepared.iter_mut().enumerate().collect();
-        self.pool.for_each(&mut parts, &|(part, prepared), _| {
-            if with.backend.prepare(&rows, backward, (*part, threads), prepared) {
-                made.store(true, Ordering::Relaxed);
-            }
-        });
-        made.into_inner().then_some(feed)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use super::Prepared;
+use super::Maker;
 
 /// Bytes of a cache line, and of the widest vector register there is (AVX-512): every buffer starts on such a boundary.
 const ALIGN: usize = 64;
@@ -105,7 +105,7 @@ impl<T: Copy + Default> Clone for AlignedBuf<T> {
 pub struct Scratch<T> {
     free: Vec<AlignedBuf<T>>,
     /// In a box, and none before it is asked for: scratch memory is handed round by value for each kernel that is called.
-    lists: Option<Box<Prepared>>,
+    lists: Option<Box<Maker>>,
 }
 
 impl<T> Default for Scratch<T> {
@@ -133,12 +133,12 @@ impl<T: Copy + Default> Scratch<T> {
     }
 
     /// The memory in which lists of entries are made.
-    pub(crate) fn take_lists(&mut self) -> Box<Prepared> {
+    pub(crate) fn take_lists(&mut self) -> Box<Maker> {
         self.lists.take().unwrap_or_default()
     }
 
     /// Returns it for the next [`take_lists`](Self::take_lists).
-    pub(crate) fn give_lists(&mut self, lists: Box<Prepared>) {
+    pub(crate) fn give_lists(&mut self, lists: Box<Maker>) {
         self.lists = Some(lists);
     }
 }

@@ -13,8 +13,8 @@ pub use buffer::{AlignedBuf, Scratch};
 pub use csr::{Csr, CsrRef};
 pub use input::{Bytes, DenseRows, InputRef, Rows};
 pub use pair_lists::Prepared;
-pub(crate) use pair_lists::{Head, Listed, MAX_PANEL, NO_LINE, PairLists, Writer};
-pub(crate) use sparse::{GROUP_ROWS, KINDS, RowsId};
+pub(crate) use pair_lists::{Head, Listed, MAX_PANEL, Maker, NO_LINE, PairLists, Writer};
+pub(crate) use sparse::{GROUP_ROWS, KINDS, Picked, RowsId};
 pub use sparse::{SparseBytes, SparseRows};
 
 use crate::{Error, Result};

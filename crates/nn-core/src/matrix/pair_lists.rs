@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 /// Most places that the lists of a panel can name and count in bytes.
 pub(crate) const MAX_PANEL: usize = u8::MAX as usize;
 
@@ -13,25 +15,38 @@ pub(crate) const MAX_PANEL: usize = u8::MAX as usize;
 /// first line, the place and the byte of the second line; of the others the byte and the place. So an entry is read by one load.
 /// Where a pair has so few entries that a panel of its own for some of them would not pay, they may be listed with those of the panel
 /// before.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct PairLists {
-    lines: usize,
-    places: usize,
-    /// Places in a panel; the last may have fewer, or as many more as are within its reach.
-    panel: usize,
-    /// How many places the lists of a panel may name, from where it begins: its own, and maybe those of the next one.
-    reach: usize,
-    /// The panels and the pairs that these lists are of: all there are, or a part of them.
-    panels: Range<usize>,
-    pairs: Range<usize>,
-    /// The lines in the order in which they are paired, where it is not that of their numbers.
-    order: Vec<u16>,
+    of: Listing,
+    /// For each panel, how many of its heads have lists, and where in `stream` those begin. Where there are few panels, here: a thread that
+    /// reads what another one made waits for every cache line more.
+    starts: SmallVec<[(u32, u32); 4]>,
     /// For each panel, the heads of those pairs that have lists in it, then those of the others.
     heads: Vec<Head>,
-    /// For each panel, how many of its heads have lists, and where in `stream` those begin.
-    starts: Vec<(usize, usize)>,
     /// The lists of each panel, and a byte that may be read along with the last entry.
     stream: Vec<u8>,
+}
+
+/// Which lists there are.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Listing {
+    lines: u32,
+    places: u32,
+    /// Places in a panel; the last may have fewer, or as many more as are within its reach.
+    panel: u32,
+    /// How many places the lists of a panel may name, from where it begins: its own, and maybe those of the next one.
+    reach: u32,
+    /// The panels and the pairs that these lists are of: all there are, or a part of them.
+    panels: Range<u32>,
+    pairs: Range<u32>,
+}
+
+/// Lists while they are made.
+#[derive(Debug, Default)]
+pub(crate) struct Lister {
+    pub(crate) lists: PairLists,
+    /// The lines in the order in which they are paired, where it is not that of their numbers.
+    order: Vec<u16>,
     /// The heads of pairs that have no lists in a panel, while it is listed.
     empty: Vec<Head>,
 }
@@ -90,7 +105,7 @@ pub(crate) struct Listed<'a> {
     pub(crate) stream: &'a [u8],
 }
 
-impl PairLists {
+impl Lister {
     /// Empties the lists, which are to be of so many lines and places, of these panels and pairs; what memory there is stays.
     pub(crate) fn begin(
         &mut self,
@@ -102,75 +117,103 @@ impl PairLists {
         assert!(0 < panel && panel <= reach && reach <= MAX_PANEL, "a panel of {panel} that reaches {reach}");
         assert!(panels.end <= places.div_ceil(panel), "panels of {places} places");
         assert!(pairs.end <= lines.div_ceil(2), "pairs of {lines} lines");
-        assert!(lines <= NO_LINE as usize, "{lines} lines");
-        (self.lines, self.places) = (lines, places);
-        (self.panel, self.reach) = (panel, reach);
-        (self.panels, self.pairs) = (panels, pairs);
+        let most = NO_LINE as usize;
+        assert!(lines <= most && places <= most, "{lines} lines of {places} places");
+        let range = |range: &Range<usize>| range.start as u32..range.end as u32;
+        let lists = &mut self.lists;
+        lists.of = Listing {
+            lines: lines as u32,
+            places: places as u32,
+            panel: panel as u32,
+            reach: reach as u32,
+            panels: range(&panels),
+            pairs: range(&pairs),
+        };
         self.order.clear();
-        self.heads.clear();
-        self.starts.clear();
-        self.stream.clear();
-        self.heads.reserve(self.panels.len() * self.pairs.len());
-        self.starts.reserve(self.panels.len());
+        lists.heads.clear();
+        lists.starts.clear();
+        lists.stream.clear();
+        lists.heads.reserve(panels.len() * pairs.len());
+        lists.starts.reserve(panels.len());
     }
 
     /// Pairs lines in the order that is put down, in which every line comes once.
     pub(crate) fn set_order(&mut self, put_down: impl FnOnce(&mut Vec<u16>)) {
         put_down(&mut self.order);
-        assert_eq!(self.order.len(), self.lines, "every line once");
-        assert!(self.order.iter().all(|&line| (line as usize) < self.lines), "lines that there are");
+        let lines = self.lists.lines();
+        assert_eq!(self.order.len(), lines, "every line once");
+        assert!(self.order.iter().all(|&line| (line as usize) < lines), "lines that there are");
     }
 
     /// Lists the next panel: `write` appends the lists of all pairs in their order.
     pub(crate) fn list_panel(&mut self, write: impl FnOnce(Pairing<'_>, Writer<'_>)) {
-        let (heads, begin) = (self.heads.len(), self.stream.len());
-        self.empty.clear();
-        let pairing = Pairing { lines: self.lines, order: &self.order };
-        write(pairing, Writer { stream: &mut self.stream, heads: &mut self.heads, empty: &mut self.empty });
-        self.starts.push((self.heads.len() - heads, begin));
-        self.heads.extend_from_slice(&self.empty);
-        assert_eq!(self.heads.len(), self.starts.len() * self.pairs.len(), "a head for each pair");
-        self.stream.push(0);
+        let Self { lists, order, empty } = self;
+        let (before, begin) = (lists.heads.len(), lists.stream.len());
+        empty.clear();
+        let pairing = Pairing { lines: lists.lines(), order };
+        write(pairing, Writer { stream: &mut lists.stream, heads: &mut lists.heads, empty });
+        assert!(begin <= u32::MAX as usize, "lists of {begin} bytes");
+        lists.starts.push(((lists.heads.len() - before) as u32, begin as u32));
+        lists.heads.extend_from_slice(empty);
+        assert_eq!(lists.heads.len(), lists.starts.len() * lists.of.pairs.len(), "a head for each pair");
+        lists.stream.push(0);
     }
+}
 
-    /// The lists as they are, in no more memory than they take.
-    pub(crate) fn compact(&self) -> Self {
-        Self {
-            order: self.order.clone(),
-            heads: self.heads.clone(),
-            starts: self.starts.clone(),
-            stream: self.stream.clone(),
-            panels: self.panels.clone(),
-            pairs: self.pairs.clone(),
-            empty: Vec::new(),
-            ..*self
-        }
-    }
-
+impl PairLists {
     pub(crate) fn lines(&self) -> usize {
-        self.lines
+        self.of.lines as usize
     }
 
     pub(crate) fn panel(&self) -> usize {
-        self.panel
+        self.of.panel as usize
     }
 
     /// How many places there are within reach of panel `p`: whatever is listed of it is below that.
     #[inline(always)]
     pub(crate) fn height(&self, p: usize) -> usize {
-        self.reach.min(self.places - p * self.panel)
+        (self.of.reach as usize).min(self.of.places as usize - p * self.panel())
     }
 
     pub(crate) fn panels(&self) -> Range<usize> {
-        self.panels.clone()
+        self.of.panels.start as usize..self.of.panels.end as usize
     }
 
     /// The lists of panel `p`.
     #[inline(always)]
     pub(crate) fn of_panel(&self, p: usize) -> Listed<'_> {
-        let (p, pairs) = (p - self.panels.start, self.pairs.len());
+        let (p, pairs) = (p - self.of.panels.start as usize, self.of.pairs.len());
         let (full, begin) = self.starts[p];
-        Listed { heads: &self.heads[p * pairs..][..pairs], full, stream: &self.stream[begin..] }
+        Listed {
+            heads: &self.heads[p * pairs..][..pairs],
+            full: full as usize,
+            stream: &self.stream[begin as usize..],
+        }
+    }
+
+    /// Copies these lists to where other threads read them, by `copy_heads` and `copy_stream`, which empty what they copy to before.
+    /// There is as much room as here.
+    ///
+    /// A cache line that other threads have read is in their caches, and the first number that is written to it waits until it is out of
+    /// them; and so does every other number that is written afterwards. So lists are made where nobody else reads, and copied in one go;
+    /// and nothing is written where there is nothing new.
+    /// (Measured with 50 rows: 1 % of a step, and 10 % at times when it takes longer to bring lines from beyond a core's caches.)
+    pub(crate) fn hand_out(
+        &self,
+        to: &mut Self,
+        copy_heads: impl Fn(&[Head], &mut Vec<Head>),
+        copy_stream: impl Fn(&[u8], &mut Vec<u8>),
+    ) {
+        if self.of == to.of && self.heads.is_empty() && self.starts == to.starts {
+            return;
+        }
+        to.of.clone_from(&self.of);
+        to.starts.clone_from(&self.starts);
+        // As much as there may be another time.
+        to.heads.reserve(self.heads.capacity().saturating_sub(to.heads.len()));
+        to.stream.reserve(self.stream.capacity().saturating_sub(to.stream.len()));
+        copy_heads(&self.heads, &mut to.heads);
+        copy_stream(&self.stream, &mut to.stream);
     }
 }
 
@@ -178,7 +221,7 @@ impl PairLists {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pairing<'a> {
     lines: usize,
-    /// As in [`PairLists`].
+    /// As in [`Lister`].
     order: &'a [u16],
 }
 
@@ -191,43 +234,21 @@ impl Pairing<'_> {
     }
 }
 
-/// What a backend makes of rows before products with them, or a part of it; and the memory to make it in, kept from call to call.
+/// What a backend makes of rows before products with them, or a part of it.
 #[derive(Debug, Default)]
 #[repr(align(128))] // One thread's is not in the cache lines of the next one's.
 pub struct Prepared {
     pub(crate) by_row: PairLists,
     pub(crate) by_column: PairLists,
-    /// Copies of both, which other threads read: see [`hand_out`](Self::hand_out).
-    pub(crate) handed_out: [PairLists; 2],
+}
+
+/// The memory in which lists are made, kept from call to call.
+#[derive(Debug, Default)]
+pub(crate) struct Maker {
+    pub(crate) by_row: Lister,
+    pub(crate) by_column: Lister,
     /// A transposed copy of bytes.
     pub(crate) transposed: Vec<u8>,
     /// A bit for each byte of each row.
     pub(crate) masks: Vec<u64>,
-}
-
-impl Prepared {
-    /// Copies the lists, those by column only if wanted, to where other threads read them, by `copy_heads` and `copy_stream`, which empty
-    /// what they copy to before. It has room.
-    ///
-    /// A cache line that other threads have read is in their caches, and the first number that is written to it waits until it is out of
-    /// them; and so does every other number that is written afterwards. So lists are made where nobody else reads, and copied in one go.
-    /// (Measured with 50 rows: 1 % of a step, and 10 % at times when it takes longer to bring lines from beyond a core's caches.)
-    pub(crate) fn hand_out(
-        &mut self,
-        by_columns: bool,
-        copy_heads: impl Fn(&[Head], &mut Vec<Head>),
-        copy_stream: impl Fn(&[u8], &mut Vec<u8>),
-    ) {
-        let Self { by_row, by_column, handed_out, .. } = self;
-        for (to, from) in handed_out.iter_mut().zip([by_row, by_column]).take(1 + usize::from(by_columns)) {
-            (to.lines, to.places, to.panel, to.reach) = (from.lines, from.places, from.panel, from.reach);
-            (to.panels, to.pairs) = (from.panels.clone(), from.pairs.clone());
-            to.starts.clone_from(&from.starts);
-            // As much as there may be another time.
-            to.heads.reserve(from.heads.capacity().saturating_sub(to.heads.len()));
-            to.stream.reserve(from.stream.capacity().saturating_sub(to.stream.len()));
-            copy_heads(&from.heads, &mut to.heads);
-            copy_stream(&from.stream, &mut to.stream);
-        }
-    }
 }

@@ -78,6 +78,38 @@ pub(crate) struct RowsId {
     len: usize,
 }
 
+/// Rows that were picked by a list, remembered so that the same rows of the same data set can be told from all others.
+#[derive(Debug, Default)]
+pub(crate) struct Picked {
+    data: Option<u64>,
+    rows: Vec<u32>,
+}
+
+impl Picked {
+    /// Remembers rows that see all columns, or none at all where they were not picked by a list.
+    pub(crate) fn set<T: Scalar>(&mut self, x: &SparseRows<'_, T>) {
+        self.forget();
+        if let Rows::List(list) = x.rows
+            && x.sees_all()
+        {
+            self.data = Some(x.data.id);
+            self.rows.extend_from_slice(list);
+        }
+    }
+
+    /// Remembers nothing.
+    pub(crate) fn forget(&mut self) {
+        self.data = None;
+        self.rows.clear();
+    }
+
+    /// Whether these rows are the ones that are remembered.
+    pub(crate) fn is<T: Scalar>(&self, x: &SparseRows<'_, T>) -> bool {
+        let same = |list: &[u32]| list == self.rows;
+        self.data == Some(x.data.id) && x.sees_all() && matches!(x.rows, Rows::List(list) if same(list))
+    }
+}
+
 /// What was made of [`GROUP_ROWS`] rows.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
@@ -238,6 +270,12 @@ impl<'a, T: Scalar> SparseRows<'a, T> {
     /// Rows of the data that are likely to be selected next, at most so many as these are.
     pub(crate) fn next(&self) -> &'a [u32] {
         &self.next[..self.next.len().min(self.rows.len())]
+    }
+
+    /// As many rows as these are, if so many are likely to be selected next.
+    pub(crate) fn that_come_next(&self) -> Option<Self> {
+        let (rows, next) = self.next.split_at_checked(self.rows.len())?;
+        Some(Self { rows: Rows::List(rows), prepared: &[], next, ..*self })
     }
 
     /// Whether all columns of the data are seen.

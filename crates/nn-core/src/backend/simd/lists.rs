@@ -13,11 +13,11 @@ mod x86;
 
 use std::ops::Range;
 
-use self::parts::{WHOLE, columns_of_part, share};
+use self::parts::Part;
 use self::transpose::{TILE, transpose};
 use super::vector::LINE;
 use crate::Scalar;
-use crate::matrix::{Head, MAX_PANEL, NO_LINE, PairLists, Prepared, Rows, SparseRows, Writer};
+use crate::matrix::{Head, MAX_PANEL, Maker, NO_LINE, PairLists, Prepared, Rows, SparseRows, Writer};
 
 /// Most columns of X in a panel. Of 256 bytes of W each, 196 of the 784 of MNIST are 49 KiB, of which some are never met: more than the L1
 /// cache holds. But fewer panels mean longer lists, and sums that are loaded and stored less often. (Measured: 128 take 3 % longer.)
@@ -72,13 +72,13 @@ impl<'a> Lists<'a> {
     pub(super) fn part(&self, i: usize) -> &'a PairLists {
         match self {
             Lists::Whole(lists) => lists,
-            Lists::ByRow(parts) => &parts[i].handed_out[0],
-            Lists::ByColumn(parts) => &parts[i].handed_out[1],
+            Lists::ByRow(parts) => &parts[i].by_row,
+            Lists::ByColumn(parts) => &parts[i].by_column,
         }
     }
 }
 
-impl Prepared {
+impl Maker {
     /// The lists whose lines are rows of X: those that were prepared, those that are kept for these rows, or fresh ones.
     pub(super) fn lists_by_row<'l, T: Scalar>(&'l mut self, x: &SparseRows<'l, T>) -> Lists<'l> {
         if !x.prepared().is_empty() {
@@ -86,12 +86,12 @@ impl Prepared {
         }
         Lists::Whole(match x.group() {
             Some(group) => group.by_row.get_or_init(|| {
-                self.make_by_row(x, WHOLE, true);
-                self.by_row.compact()
+                self.make_by_row(x, &Part::whole(x.data().cols()), true);
+                self.by_row.lists.clone()
             }),
             None => {
-                self.make_by_row(x, WHOLE, false);
-                &self.by_row
+                self.make_by_row(x, &Part::whole(x.data().cols()), false);
+                &self.by_row.lists
             }
         })
     }
@@ -103,26 +103,29 @@ impl Prepared {
         }
         Lists::Whole(match x.group() {
             Some(group) => group.by_column.get_or_init(|| {
-                self.make_by_column(x, WHOLE, true);
-                self.by_column.compact()
+                self.make_by_column(x, &Part::whole(x.data().cols()), true);
+                self.by_column.lists.clone()
             }),
             None => {
-                self.make_by_column(x, WHOLE, false);
-                &self.by_column
+                self.make_by_column(x, &Part::whole(x.data().cols()), false);
+                &self.by_column.lists
             }
         })
     }
 
-    /// Lists of all pairs in a share of the panels. If they are to be kept, they may take longer to make: rows are then matched. Rows
+    /// Lists of all pairs in the part's panels. If they are to be kept, they may take longer to make: rows are then matched. Rows
     /// picked by a list, which mostly are picked again among others, are put in the order of their kinds. (It must not depend on who asks,
     /// or how many threads there are: which rows are paired decides how sums are rounded.)
-    fn make_by_row<T: Scalar>(&mut self, x: &SparseRows<'_, T>, part: (usize, usize), kept: bool) {
+    fn make_by_row<T: Scalar>(&mut self, x: &SparseRows<'_, T>, part: &Part, kept: bool) {
         let (rows, columns) = (x.rows.len(), x.data().cols());
         let (count, panel, last) = panels_of_columns(columns);
-        let panels = share(count, part);
+        let panels = part.panels.clone();
         self.by_row.begin((rows, columns), (panel, panel.max(last)), panels.clone(), 0..rows.div_ceil(2));
+        if panels.is_empty() {
+            return;
+        }
         if !kept {
-            fetch_rows(x, columns_of_part(columns, part));
+            fetch_rows(x, part.columns(columns));
         }
         match x.rows {
             _ if kept => self.match_rows(x),
@@ -142,11 +145,11 @@ impl Prepared {
         }
     }
 
-    /// Lists of a share of the pairs in all panels. If they are to be kept, few entries go into one panel.
-    fn make_by_column<T: Scalar>(&mut self, x: &SparseRows<'_, T>, part: (usize, usize), kept: bool) {
+    /// Lists of the part's pairs in all panels. If they are to be kept, few entries go into one panel.
+    fn make_by_column<T: Scalar>(&mut self, x: &SparseRows<'_, T>, part: &Part, kept: bool) {
         let (rows, columns) = (x.rows.len(), x.data().cols());
         // Whole tiles of columns, but for the last.
-        let tiles = share(columns.div_ceil(TILE), part);
+        let tiles = part.tiles.clone();
         let pairs = (tiles.start * TILE / 2)..(tiles.end * TILE / 2).min(columns.div_ceil(2));
         let panel = panel_of(rows, ROWS);
         let reach = if kept && rows > panel { 2 * panel } else { panel };

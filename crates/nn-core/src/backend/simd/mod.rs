@@ -162,8 +162,11 @@ macro_rules! backend {
                 backward: bool,
                 part: (usize, usize),
                 prepared: &mut Prepared,
+                scratch: &mut Scratch<$t>,
             ) -> bool {
-                prepared.make_part(x, part, backward);
+                let mut maker = scratch.take_lists();
+                maker.make_part(x, part, backward, prepared);
+                scratch.give_lists(maker);
                 true
             }
 

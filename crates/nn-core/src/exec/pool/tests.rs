@@ -169,6 +169,126 @@ fn if_all_items_panic_the_caller_hears_one() {
 }
 
 #[test]
+fn what_is_done_meanwhile_is_done_once_whatever_forks_there_are() {
+    for threads in [1, 2, 3, 8] {
+        let team = team(threads);
+        for count in [0, 1, 2, 7] {
+            let (mut items, mut forked) = (vec![0; count], vec![0; 5]);
+            for _ in 0..FORKS / 40 {
+                let body = |thread: usize, item: &mut i32| {
+                    assert!(thread < threads);
+                    *item += 1;
+                };
+                let result = team.meanwhile(&mut items, &body, || {
+                    (0..3).for_each(|_| team.for_each(&mut forked, &body));
+                    "done"
+                });
+                assert_eq!(result, "done");
+            }
+            assert!(items.iter().all(|&n| n == FORKS as i32 / 40), "{threads} threads: {items:?}");
+            assert!(forked.iter().all(|&n| n == 3 * FORKS as i32 / 40), "{threads} threads: {forked:?}");
+        }
+    }
+}
+
+#[test]
+fn threads_that_wait_do_what_is_to_be_done_meanwhile_others_from_the_front() {
+    let team = team(2);
+    let order: [Mutex<Vec<usize>>; 2] = Default::default();
+    let (mut items, done) = ((0..6).collect::<Vec<usize>>(), AtomicUsize::new(0));
+    let body = |thread: usize, &mut item: &mut usize| {
+        order[thread].lock().unwrap_or_else(|e| e.into_inner()).push(item);
+        done.fetch_add(1, Ordering::SeqCst);
+    };
+    // The other thread is awake after a fork that it took part in.
+    let met = AtomicUsize::new(0);
+    let meet = |_: usize, (): &mut ()| {
+        met.fetch_add(1, Ordering::SeqCst);
+        while met.load(Ordering::SeqCst) < 2 {
+            thread::yield_now();
+        }
+    };
+    team.for_each(&mut [(); 2], &meet);
+    team.meanwhile(&mut items, &body, || {
+        // The caller works, and there is nothing else for the other thread; which sleeps if it is late, until there is.
+        team.for_each(&mut [(); 2], &|_, ()| ());
+        while done.load(Ordering::SeqCst) < 4 {
+            thread::yield_now();
+            team.for_each(&mut [(); 2], &|_, ()| ());
+        }
+    });
+    let [caller, other] = order.map(|order| order.into_inner().unwrap_or_default());
+    assert!(caller.iter().rev().is_sorted() && other.is_sorted(), "{caller:?} {other:?}");
+    let mut all = [caller, other].concat();
+    all.sort_unstable();
+    assert_eq!(all, [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn if_the_work_panics_what_nobody_has_begun_is_left_out_and_the_team_goes_on() {
+    let team = team(3);
+    for turn in 0..FORKS / 10 {
+        let (mut items, mut forked) = ([0; 8], [0; 3]);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            team.meanwhile(&mut items, &|_, item| *item += 1, || {
+                team.for_each(&mut forked, &|_, item| *item += 1);
+                assert!(turn > FORKS, "turn {turn}");
+            });
+        }));
+        assert_eq!(outcome.map_err(said), Err(format!("turn {turn}")));
+        assert!(items.iter().all(|&n| n <= 1), "{items:?}");
+        assert_eq!(forked, [1; 3]);
+        team.meanwhile(&mut items, &|_, item| *item = 5, || ());
+        assert_eq!(items, [5; 8]);
+    }
+}
+
+#[test]
+fn a_panic_in_what_is_done_meanwhile_reaches_the_caller_after_all_items() {
+    let team = team(3);
+    for turn in 0..FORKS / 10 {
+        let mut items: Vec<usize> = (0..8).collect();
+        let done = AtomicUsize::new(0);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let body = |_: usize, &mut item: &mut usize| {
+                done.fetch_add(1, Ordering::SeqCst);
+                assert!(item != turn % 8, "item {item}");
+            };
+            // Nothing is forked, which would hear of it as well.
+            team.meanwhile(&mut items, &body, || ());
+        }));
+        assert_eq!(outcome.map_err(said), Err(format!("item {}", turn % 8)));
+        assert_eq!(done.into_inner(), 8);
+    }
+}
+
+#[test]
+fn within_a_body_or_beside_another_caller_items_come_after_the_work() {
+    let pool = pool(2);
+    let inner = |item: &mut usize| {
+        let here = thread::current().id();
+        let (mut worked, mut items) = (0, [0; 3]);
+        pool.meanwhile(
+            &mut items,
+            &|item, _| {
+                assert_eq!(thread::current().id(), here);
+                *item += 1;
+            },
+            || worked += 1,
+        );
+        assert_eq!((worked, items), (1, [1; 3]));
+        *item += 1;
+    };
+    let (mut outer, mut forked) = ([0; 5], [0; 5]);
+    for _ in 0..FORKS / 10 {
+        pool.meanwhile(&mut outer, &|item, _| inner(item), || {
+            pool.for_each(&mut forked, &|item, _| inner(item));
+        });
+    }
+    assert_eq!((outer, forked), ([FORKS / 10; 5], [FORKS / 10; 5]));
+}
+
+#[test]
 fn a_fork_within_a_body_runs_on_its_thread_with_a_worker_of_its_own() {
     let pool = pool(3);
     let sum = AtomicUsize::new(0);

@@ -6,28 +6,33 @@
 //! numbered so that kinds whose numbers are near are alike, too. Like everything about a data set that never changes, a row's
 //! kind is always the same, and so are the sums whose rounding depends on which rows are paired.
 
+use smallvec::SmallVec;
+
 use super::{WORD, mask};
 use crate::Scalar;
 use crate::matrix::{KINDS, SparseRows};
 
 /// Most rows that can be put in order at once: many more than a shard has.
-pub(super) const MAX_ROWS: usize = 1 << u16::BITS;
+pub(super) const MAX_ROWS: usize = u16::MAX as usize;
+
+/// Rows whose kinds are put down without allocating memory: as many as a shard has, at most.
+const FEW_ROWS: usize = 512;
 
 /// The selected rows in the order of their kinds; those of a kind as they come.
 pub(super) fn order<T: Scalar>(x: &SparseRows<'_, T>, order: &mut Vec<u16>) {
     let rows = x.rows.len();
     assert!(rows <= MAX_ROWS, "{rows} rows");
-    let kind = |row: usize| kind(x, x.rows.get(row));
-    let mut begins = [0; KINDS + 1];
-    (0..rows).for_each(|row| begins[kind(row) + 1] += 1);
+    let kinds: SmallVec<[u8; FEW_ROWS]> = (0..rows).map(|row| kind(x, x.rows.get(row)) as u8).collect();
+    let mut begins = [0_u16; KINDS + 1];
+    kinds.iter().for_each(|&kind| begins[kind as usize + 1] += 1);
     for k in 1..KINDS {
         begins[k] += begins[k - 1];
     }
     order.clear();
     order.resize(rows, 0);
-    for row in 0..rows {
-        let at = &mut begins[kind(row)];
-        order[*at] = row as u16;
+    for (row, &kind) in kinds.iter().enumerate() {
+        let at = &mut begins[kind as usize];
+        order[*at as usize] = row as u16;
         *at += 1;
     }
 }

@@ -68,7 +68,10 @@ pub(super) unsafe fn nearest(examples: &[[u64; KINDS]], masks: impl Iterator<Ite
 
 /// Appends to an empty `to` by stores that go past the caches. They don't wait until a line is out of other cores' caches, nor is it read
 /// before it is written.
-pub(super) fn copy_out<T: Copy + Solid>(from: &[T], to: &mut Vec<T>) {
+///
+/// # Safety
+/// [`end_copies`] must be called before another thread is told that it may read.
+pub(super) unsafe fn copy_out<T: Copy + Solid>(from: &[T], to: &mut Vec<T>) {
     assert!(to.is_empty(), "room from the beginning");
     to.reserve(from.len());
     let len = size_of_val(from);
@@ -77,8 +80,7 @@ pub(super) fn copy_out<T: Copy + Solid>(from: &[T], to: &mut Vec<T>) {
     let lead = end.align_offset(LINE).min(len);
     let lines = (len - lead) / LINE;
     // SAFETY: `len` bytes, all of them written, are read, and as many written, for which there is room; the two don't overlap, because
-    // one of them is borrowed mutably. Streamed stores begin at multiples of 64 from the first one. SSE2 is part of x86-64. The fence makes
-    // what was streamed visible before anything that is written later.
+    // one of them is borrowed mutably. Streamed stores begin at multiples of 64 from the first one. SSE2 is part of x86-64.
     unsafe {
         std::ptr::copy_nonoverlapping(begin, end, lead);
         for at in (lead..lead + lines * LINE).step_by(size_of::<__m128i>()) {
@@ -86,9 +88,14 @@ pub(super) fn copy_out<T: Copy + Solid>(from: &[T], to: &mut Vec<T>) {
         }
         let rest = lead + lines * LINE;
         std::ptr::copy_nonoverlapping(begin.add(rest), end.add(rest), len - rest);
-        _mm_sfence();
         to.set_len(from.len());
     }
+}
+
+/// Makes what was copied visible before anything that is written later.
+pub(super) fn end_copies() {
+    // SAFETY: SSE is part of x86-64.
+    unsafe { _mm_sfence() }
 }
 
 /// Entries of three bytes that a vector holds whole.

@@ -8,8 +8,7 @@ use super::numbers;
 use super::pairs::bytes;
 use crate::backend::reference::fits;
 use crate::matrix::{
-    GROUP_ROWS, InputRef, Listed, MAX_PANEL, NO_LINE, PairLists, Prepared, Rows, SparseBytes, SparseRows,
-    Writer,
+    GROUP_ROWS, InputRef, Listed, MAX_PANEL, Maker, NO_LINE, Prepared, Rows, SparseBytes, SparseRows, Writer,
 };
 
 /// What one pair's lists in one panel must be: places in both, between the bytes of either, then those of one alone, after its byte.
@@ -97,7 +96,7 @@ fn selected<'a>(set: &'a SparseBytes<f32>, rows: Rows<'a>) -> SparseRows<'a, f32
 #[test]
 fn every_entry_is_in_one_list_of_its_pair_by_row_and_by_column() {
     // One maker for all, as a worker has: what an earlier, larger call left must not show.
-    let mut maker = Prepared::default();
+    let mut maker = Maker::default();
     for cols in [784, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, 193, 255, 256, 300, 511] {
         for rows in [1, 2, 3, 16, 17, 125, 126, 127, 251, 252] {
             let all = GROUP_ROWS + rows;
@@ -119,10 +118,12 @@ fn every_entry_is_in_one_list_of_its_pair_by_row_and_by_column() {
                 // Kept or made again, they are the same.
                 check(&maker.lists_by_row(&x), &lines, By::Row, &format!("{what}, by row again"));
                 check(&maker.lists_by_column(&x), &columns, By::Column, &format!("{what}, by column again"));
-                for (parts, backward) in [(1, true), (2, false), (3, true), (8, true)] {
+                for (parts, backward) in
+                    [(1, true), (2, false), (2, true), (3, true), (4, true), (8, true), (40, true)]
+                {
                     let mut made: Vec<Prepared> = (0..parts).map(|_| Prepared::default()).collect();
                     for (part, prepared) in made.iter_mut().enumerate() {
-                        prepared.make_part(&x, (part, parts), backward);
+                        maker.make_part(&x, (part, parts), backward, prepared);
                     }
                     check(&Lists::ByRow(&made), &lines, By::Row, &format!("{what}, by row in {parts} parts"));
                     if backward {
@@ -149,10 +150,10 @@ fn a_pair_is_written_alike_with_the_instruction_that_compresses_and_without() {
             // No more is read than whole masks.
             let (a, b) = (&a[..whole_words(len).max(64)], &b[..whole_words(len).max(64)]);
             let listed = |write: &dyn Fn(Writer<'_>)| {
-                let mut lists = PairLists::default();
+                let mut lists = Maker::default().by_row;
                 lists.begin((2, MAX_PANEL), (MAX_PANEL, MAX_PANEL), 0..1, 0..1);
                 lists.list_panel(|_, to| write(to));
-                lists
+                lists.lists
             };
             let fast = listed(&|to| write([([0, 1], a, b)].into_iter(), len, to));
             let portable = listed(&|mut to| write_portable(([0, 1], a, b), len, &mut to));
@@ -202,7 +203,7 @@ fn rows_that_differ_least_are_paired_where_lists_are_kept_or_rows_are_picked() {
     let byte = |(i, j): (usize, usize)| u8::from(j % 4 == i % 4 || j == i % 4 + 1) * 9;
     let all: Vec<u8> = (0..rows * cols).map(|at| byte((at / cols, at % cols))).collect();
     let set = fits(SparseBytes::new(&all, rows, cols, 255.0f32));
-    let mut maker = Prepared::default();
+    let mut maker = Maker::default();
     let x = selected(&set, Rows::Range { start: 0, len: rows });
     let mut pairs =
         |x| maker.lists_by_row(x).part(0).of_panel(0).heads.iter().map(|head| head.lines).collect::<Vec<_>>();

@@ -373,7 +373,7 @@ fn lists_of_other_rows_panic_before_anything_is_read_outside() {
         };
         let mut prepared = Prepared::default();
         let simd = Simd::detect();
-        assert!(Backend::<f32>::prepare(&simd, &others, true, (0, 1), &mut prepared));
+        assert!(simd.prepare(&others, true, (0, 1), &mut prepared, &mut Scratch::<f32>::default()));
         let x = InputRef::SparseBytes(x.with_prepared(std::slice::from_ref(&prepared)));
         let (w, delta) = (numbers::<f32>(1, k * n), numbers::<f32>(2, m * n));
         let (mut y, mut dw) = (vec![0.0; m * n], vec![0.0; k * n]);

@@ -1,0 +1,244 @@
+//! What a backend makes of the rows of a batch before its products: made when the batch comes, or while the batch before is being worked on,
+//! by threads that would have had to wait.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use smallvec::SmallVec;
+
+use super::plan::With;
+use super::pool::Worker;
+use super::program::{Instr, Kernel, Place, Stage};
+use super::value::Feed;
+use crate::Scalar;
+use crate::matrix::{InputRef, Picked, Prepared, SparseRows};
+
+/// Rows from which on it pays to prepare them together: fewer take each thread less time than a fork and a join.
+const MIN_PREPARED: usize = 8;
+
+/// Parts for each thread: whoever ends first takes one more. More parts would be shared out better, but each costs every kernel that reads it,
+/// and whoever makes it. (Measured with 50 rows and two threads: with twice as many a step takes 1 to 2 % longer.)
+const PARTS: usize = 2;
+
+/// Rows of a feed that products want something to be made of.
+pub(super) struct Fed<'a, T> {
+    /// The number of the feed.
+    pub(super) feed: usize,
+    pub(super) rows: SparseRows<'a, T>,
+    /// Whether there are products with their transpose.
+    backward: bool,
+}
+
+/// The rows `first .. first + len` of a feed of the stage, if it pays to prepare them.
+pub(super) fn fed<'a, T: Scalar>(
+    stage: &Stage,
+    (first, len): (usize, usize),
+    feeds: &[Feed<'a, T>],
+    block_cols: usize,
+) -> Option<Fed<'a, T>> {
+    if len < MIN_PREPARED {
+        return None;
+    }
+    let of = |instr: &Instr| match instr.ins.first().map(|x| x.place) {
+        Some(Place::Feed(feed)) => match feeds[feed] {
+            Feed::Input(input @ InputRef::SparseBytes(_)) => Some((feed, input.slice(first, len))),
+            _ => None,
+        },
+        _ => None,
+    };
+    let (feed, InputRef::SparseBytes(rows)) = stage.per_shard.iter().find_map(of)? else { return None };
+    // Products of layers of fewer columns than a block has take rows one by one, with nothing that could be shared.
+    let reads = |instr: &&Instr| instr.ins.first().is_some_and(|x| x.place == Place::Feed(feed));
+    let widest = stage.per_shard.iter().filter(reads).map(|instr| instr.outs[0].cols).max();
+    if rows.is_kept() || widest.is_some_and(|cols| cols < block_cols) {
+        return None;
+    }
+    let outer = |instr: &Instr| {
+        matches!(instr.kernel, Kernel::AccumulateWeights | Kernel::Descend | Kernel::Update { .. })
+    };
+    let backward = stage.per_shard.iter().filter(reads).any(outer);
+    Some(Fed { feed, rows, backward })
+}
+
+/// What was made of some rows, in parts.
+#[derive(Debug, Default)]
+pub(super) struct RowsMade {
+    of: Picked,
+    /// Whether it serves products with their transpose, too.
+    backward: bool,
+    parts: Vec<Prepared>,
+    /// Whether there was anything to make.
+    any: AtomicBool,
+}
+
+/// A part, and its number.
+type Parts<'a> = SmallVec<[(usize, &'a mut Prepared); 16]>;
+
+impl RowsMade {
+    /// Makes it of these rows, unless it was; nothing, where the backend makes nothing of rows.
+    pub(super) fn make<T: Scalar>(&mut self, fed: &Fed<'_, T>, with: With<'_, T>) -> Option<&[Prepared]> {
+        if !(self.of.is(&fed.rows) && (self.backward || !fed.backward)) {
+            self.begin(fed, with, |parts, make| with.pool.for_each(parts, &make));
+            self.of.forget();
+        }
+        self.any.load(Ordering::Relaxed).then_some(&self.parts)
+    }
+
+    /// Runs `work` while it is made of these rows, for a later [`make`](Self::make).
+    pub(super) fn make_meanwhile<T: Scalar>(
+        &mut self,
+        fed: &Fed<'_, T>,
+        with: With<'_, T>,
+        work: impl FnOnce(),
+    ) {
+        self.of.forget();
+        self.begin(fed, with, |parts, make| with.pool.meanwhile(parts, &make, work));
+        self.of.set(&fed.rows);
+    }
+
+    /// Lets `run` run what makes a part, on all parts.
+    fn begin<T: Scalar>(
+        &mut self,
+        fed: &Fed<'_, T>,
+        with: With<'_, T>,
+        run: impl FnOnce(&mut Parts<'_>, &(dyn Fn(&mut (usize, &mut Prepared), &mut Worker<T>) + Sync)),
+    ) {
+        let threads = with.pool.threads();
+        let count = if threads > 1 { PARTS * threads } else { 1 };
+        self.parts.resize_with(count, Prepared::default);
+        self.backward = fed.backward;
+        self.any.store(false, Ordering::Relaxed);
+        let mut parts: Parts<'_> = self.parts.iter_mut().enumerate().collect();
+        run(&mut parts, &|(part, prepared), worker| {
+            if with.backend.prepare(&fed.rows, fed.backward, (*part, count), prepared, &mut worker.scratch) {
+                self.any.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Takes over what `next` was made of, if it is these rows.
+    pub(super) fn take<T: Scalar>(&mut self, next: &mut Self, rows: &SparseRows<'_, T>) {
+        if next.of.is(rows) {
+            std::mem::swap(self, next);
+        }
+        next.of.forget();
+    }
+}
+
+impl<'a, T: Scalar> Fed<'a, T> {
+    /// The same for what `other` is of, too, if it is the same feed.
+    pub(super) fn with(self, other: &Self) -> Self {
+        Self { backward: self.backward || other.feed == self.feed && other.backward, ..self }
+    }
+
+    /// As many rows of the same feed as these are, if it is likely that they come next.
+    pub(super) fn next(&self) -> Option<Self> {
+        Some(Self { rows: self.rows.that_come_next()?, ..*self })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::backend::reference::fits;
+    use crate::backend::{Backend, Description, Naive};
+    use crate::exec::pool::Pool;
+    use crate::matrix::{Rows, Scratch, SparseBytes};
+    use crate::ops::Gemm;
+
+    /// Puts down which rows it was asked to prepare, and whether for both ways, once for each part.
+    #[derive(Debug, Default)]
+    struct Asked(Mutex<Vec<(Vec<usize>, bool)>>);
+
+    impl Backend<f32> for Asked {
+        fn describe(&self) -> Description {
+            Backend::<f32>::describe(&Naive)
+        }
+
+        fn gemm(&self, gemm: Gemm<'_, f32>, scratch: &mut Scratch<f32>) {
+            Naive.gemm(gemm, scratch);
+        }
+
+        fn prepare(
+            &self,
+            x: &SparseRows<'_, f32>,
+            backward: bool,
+            _part: (usize, usize),
+            _prepared: &mut Prepared,
+            _scratch: &mut Scratch<f32>,
+        ) -> bool {
+            let rows = (0..x.rows.len()).map(|i| x.rows.get(i)).collect();
+            self.0.lock().unwrap_or_else(|e| e.into_inner()).push((rows, backward));
+            true
+        }
+    }
+
+    impl Asked {
+        /// What was asked for since the last time, without what follows itself.
+        fn since(&self) -> Vec<(Vec<usize>, bool)> {
+            let mut asked = std::mem::take(&mut *self.0.lock().unwrap_or_else(|e| e.into_inner()));
+            assert!(asked.len().is_multiple_of(2 * PARTS), "all parts, for two threads: {asked:?}");
+            asked.dedup();
+            asked
+        }
+    }
+
+    fn set() -> SparseBytes<f32> {
+        fits(SparseBytes::new(&[1; 40 * 3], 40, 3, 255.0))
+    }
+
+    fn picked<'a>(set: &'a SparseBytes<f32>, all: &'a [u32], first: usize, backward: bool) -> Fed<'a, f32> {
+        let all = fits(InputRef::sparse_bytes(set).select(Rows::List(all)));
+        let InputRef::SparseBytes(rows) = all.slice(first, 2) else { panic!("sparse bytes") };
+        Fed { feed: 0, rows, backward }
+    }
+
+    #[test]
+    fn what_was_made_of_the_rows_that_come_next_is_taken_and_of_others_it_is_made_anew() {
+        let (backend, pool) = (Asked::default(), fits(Pool::new(2)));
+        let with = With { backend: &backend, feeds: &[], pool: &pool, seed: 0 };
+        let (ours, theirs, list) = (set(), set(), [7, 3, 9, 1, 4, 2, 8]);
+        let (mut made, mut next) = (RowsMade::default(), RowsMade::default());
+        let mut step = |fed: &Fed<'_, f32>| {
+            made.take(&mut next, &fed.rows);
+            let mut run = || assert_eq!(made.make(fed, with).map(<[_]>::len), Some(2 * PARTS));
+            match fed.next() {
+                Some(coming) => next.make_meanwhile(&coming, with, run),
+                None => run(),
+            }
+            backend.since()
+        };
+        let [a, b, c] = [vec![7, 3], vec![9, 1], vec![4, 2]];
+        // By what the threads do first, a part of one may come before one of the other: as many of each are sure, not their order.
+        let sorted = |mut asked: Vec<(Vec<usize>, bool)>| {
+            asked.sort_unstable();
+            asked.dedup();
+            asked
+        };
+        let at = |set, first, backward| picked(set, &list, first, backward);
+        assert_eq!(sorted(step(&at(&ours, 0, true))), [(a.clone(), true), (b.clone(), true)]);
+        assert_eq!(sorted(step(&at(&ours, 2, true))), [(c.clone(), true)], "b was made");
+        // No row follows but one, which is no batch.
+        assert_eq!(step(&at(&ours, 4, true)), [], "c was made");
+        assert_eq!(step(&at(&ours, 4, true)), [], "and serves until something else is made");
+        // Another batch than the next one, the same rows of another data set, and another way.
+        step(&at(&ours, 0, true));
+        assert_eq!(step(&at(&ours, 4, true)), [(c.clone(), true)]);
+        step(&at(&ours, 0, true));
+        assert_eq!(sorted(step(&at(&theirs, 2, true))), [(c.clone(), true), (b.clone(), true)]);
+        step(&at(&ours, 0, false));
+        assert_eq!(sorted(step(&at(&ours, 2, true))), [(c.clone(), true), (b.clone(), true)]);
+        step(&at(&ours, 0, true));
+        assert_eq!(sorted(step(&at(&ours, 2, false))), [(c, false)], "what serves both ways serves one");
+        assert_eq!(sorted(step(&at(&ours, 0, true))), [(a, true), (b, true)]);
+    }
+
+    #[test]
+    fn a_backend_that_makes_nothing_of_rows_is_given_nothing() {
+        let pool = fits(Pool::new(2));
+        let with = With { backend: &Naive as &dyn Backend<f32>, feeds: &[], pool: &pool, seed: 0 };
+        let set = set();
+        assert!(RowsMade::default().make(&picked(&set, &[1, 2, 3], 0, true), with).is_none());
+    }
+}
