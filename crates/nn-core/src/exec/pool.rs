@@ -5,10 +5,12 @@
 //!    └ a Worker for       wait: spin, yield, sleep          no system call while the threads are awake
 //!      each thread        pin: threads to cores             on request
 //!                         apart: off the caller's core      else
+//!                         done: how many items are          nobody but the caller waits
 //! ```
 //!
-//! A mini-batch step is some ten fork-joins long and takes a tenth of a millisecond. So threads that wait for work look at
-//! a counter in their own cache before they sleep, and nobody waits for a thread that has not begun.
+//! A mini-batch step is some fork-joins long and takes a tenth of a millisecond. So threads that wait for work look at
+//! a counter in their own cache before they sleep, and nobody waits for a thread that has not begun; and what will be needed later
+//! can be offered to those who wait (`meanwhile`).
 
 mod apart;
 mod done;

@@ -214,7 +214,7 @@ impl<'a, T: Scalar> InputRef<'a, T> {
 
     /// Selected rows `start .. start + len` of this selection. Panics if they are not all there.
     ///
-    /// If they were picked by a list, those that follow them there may be fetched from memory early, because who takes a
+    /// If they were picked by a list, those that follow them there may be fetched from memory and prepared early, because who takes a
     /// batch from a longer list mostly takes the next one after it.
     pub fn slice(&self, start: usize, len: usize) -> Self {
         let part = self.with_rows(self.selection().slice(start, len));
