@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use nn_core::Result;
 use nn_core::backend::simd::Simd;
 use nn_core::backend::{Backend, Description, Naive};
-use nn_core::exec::Feed;
+use nn_core::exec::{Feed, SessionOptions};
 use nn_core::graph::{DType, Graph, Keep, Node};
 use nn_core::init::Initializer;
 use nn_core::layers::Dense;
-use nn_core::matrix::Scratch;
+use nn_core::matrix::{InputRef, MatMut, MatRef, Scratch, SparseBytes};
 use nn_core::metrics::accuracy;
+use nn_core::models::Sequential;
 use nn_core::ops::{Activation, Gemm};
 use nn_core::optim::Optimizer;
 use nn_tests::engine::{assert_close, fetch, rows, session, session_on};
@@ -31,6 +32,64 @@ impl Backend<f64> for Counting {
         self.0.fetch_add(1, Relaxed);
         Naive.gemm(gemm, scratch);
     }
+}
+
+/// The `simd` backend, and a count of the calls for a layer on rows of bytes.
+#[derive(Debug)]
+struct CountingLayers(Simd, AtomicUsize);
+
+impl Backend<f32> for CountingLayers {
+    fn describe(&self) -> Description {
+        Backend::<f32>::describe(&self.0)
+    }
+
+    fn gemm(&self, gemm: Gemm<'_, f32>, scratch: &mut Scratch<f32>) {
+        self.0.gemm(gemm, scratch);
+    }
+
+    fn block_columns(&self) -> Option<usize> {
+        Backend::<f32>::block_columns(&self.0)
+    }
+
+    fn mixes_rows(&self, x: &InputRef<'_, f32>, cols: usize) -> bool {
+        self.0.mixes_rows(x, cols)
+    }
+
+    fn affine(
+        &self,
+        x: InputRef<'_, f32>,
+        w: MatRef<'_, f32>,
+        bias: Option<&[f32]>,
+        f: Activation,
+        y: MatMut<'_, f32>,
+        scratch: &mut Scratch<f32>,
+    ) {
+        if let InputRef::SparseBytes(_) = x {
+            self.1.fetch_add(1, Relaxed);
+        }
+        self.0.affine(x, w, bias, f, y, scratch);
+    }
+}
+
+#[test]
+fn an_image_that_comes_alone_is_left_to_one_thread_and_then_shared_to_find_out_which_is_quicker() -> Result<()>
+{
+    const CALLS_OF_EACH_WAY: usize = 64;
+    let backend = Arc::new(CountingLayers(Simd::detect(), AtomicUsize::new(0)));
+    let options = SessionOptions { threads: 2, ..SessionOptions::new(backend.clone()) };
+    let hidden = Dense::new(256).activation(Activation::Tanh);
+    let mut network = Sequential::new(784).add(hidden).add(Dense::new(10)).build(options)?;
+    // A sixth is lit: too little for two threads, if what is 0 were no work.
+    let bytes: Vec<u8> = (0..784).map(|at| u8::from(at % 6 == 0) * 200).collect();
+    let image = SparseBytes::new(&bytes, 1, 784, 255.0)?;
+    let mut calls = Vec::new();
+    for _ in 0..2 * CALLS_OF_EACH_WAY {
+        network.predict_on_batch(InputRef::sparse_bytes(&image))?;
+        calls.push(backend.1.swap(0, Relaxed));
+    }
+    let (alone, shared) = calls.split_at(CALLS_OF_EACH_WAY);
+    assert!(alone.iter().all(|&n| n == 1) && shared.iter().all(|&n| n == 2), "{calls:?}");
+    Ok(())
 }
 
 #[test]
