@@ -70,15 +70,14 @@ pub(super) struct RowsMade {
     any: AtomicBool,
 }
 
-/// A part, and its number.
-type Parts<'a> = SmallVec<[(usize, &'a mut Prepared); 16]>;
+/// Parts with their numbers; those of up to 16 threads without allocating memory.
+type Parts<'a> = SmallVec<[(usize, &'a mut Prepared); 16 * PARTS]>;
 
 impl RowsMade {
     /// Makes it of these rows, unless it was; nothing, where the backend makes nothing of rows.
     pub(super) fn make<T: Scalar>(&mut self, fed: &Fed<'_, T>, with: With<'_, T>) -> Option<&[Prepared]> {
         if !(self.of.is(&fed.rows) && (self.backward || !fed.backward)) {
-            self.begin(fed, with, |parts, make| with.pool.for_each(parts, &make));
-            self.of.forget();
+            self.each_part(fed, with, |parts, make| with.pool.for_each(parts, &make));
         }
         self.any.load(Ordering::Relaxed).then_some(&self.parts)
     }
@@ -90,18 +89,19 @@ impl RowsMade {
         with: With<'_, T>,
         work: impl FnOnce(),
     ) {
-        self.of.forget();
-        self.begin(fed, with, |parts, make| with.pool.meanwhile(parts, &make, work));
+        self.each_part(fed, with, |parts, make| with.pool.meanwhile(parts, &make, work));
         self.of.set(&fed.rows);
     }
 
-    /// Lets `run` run what makes a part, on all parts.
-    fn begin<T: Scalar>(
+    /// Lets `run` call what makes a part, on all parts. Whose they are is forgotten.
+    fn each_part<T: Scalar>(
         &mut self,
         fed: &Fed<'_, T>,
         with: With<'_, T>,
         run: impl FnOnce(&mut Parts<'_>, &(dyn Fn(&mut (usize, &mut Prepared), &mut Worker<T>) + Sync)),
     ) {
+        self.of.forget();
+        // One thread makes it in one part, which the kernels then read as it is.
         let threads = with.pool.threads();
         let count = if threads > 1 { PARTS * threads } else { 1 };
         self.parts.resize_with(count, Prepared::default);
@@ -138,6 +138,7 @@ impl<'a, T: Scalar> Fed<'a, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Mutex;
 
     use super::*;
@@ -147,9 +148,9 @@ mod tests {
     use crate::matrix::{Rows, Scratch, SparseBytes};
     use crate::ops::Gemm;
 
-    /// Puts down which rows it was asked to prepare, and whether for both ways, once for each part.
+    /// Puts down which rows it was asked to prepare, and whether for both ways, once for each part; and panics then, if it is to.
     #[derive(Debug, Default)]
-    struct Asked(Mutex<Vec<(Vec<usize>, bool)>>);
+    struct Asked(Mutex<Vec<(Vec<usize>, bool)>>, AtomicBool);
 
     impl Backend<f32> for Asked {
         fn describe(&self) -> Description {
@@ -170,6 +171,7 @@ mod tests {
         ) -> bool {
             let rows = (0..x.rows.len()).map(|i| x.rows.get(i)).collect();
             self.0.lock().unwrap_or_else(|e| e.into_inner()).push((rows, backward));
+            assert!(!self.1.load(Ordering::SeqCst), "as it is to");
             true
         }
     }
@@ -232,6 +234,23 @@ mod tests {
         step(&at(&ours, 0, true));
         assert_eq!(sorted(step(&at(&ours, 2, false))), [(c, false)], "what serves both ways serves one");
         assert_eq!(sorted(step(&at(&ours, 0, true))), [(a, true), (b, true)]);
+    }
+
+    #[test]
+    fn what_a_panic_has_left_half_made_is_made_anew() {
+        let (backend, pool, set) = (Asked::default(), fits(Pool::new(2)), set());
+        let with = With { backend: &backend, feeds: &[], pool: &pool, seed: 0 };
+        let at = |first| picked(&set, &[7, 3, 9, 1], first, true);
+        let (mut made, mut next) = (RowsMade::default(), RowsMade::default());
+        next.make_meanwhile(&at(0), with, || ());
+        made.take(&mut next, &at(0).rows);
+        backend.1.store(true, Ordering::SeqCst);
+        let outcome = catch_unwind(AssertUnwindSafe(|| made.make(&at(2), with).is_some()));
+        assert!(outcome.is_err());
+        backend.1.store(false, Ordering::SeqCst);
+        backend.since();
+        made.make(&at(0), with);
+        assert_eq!(backend.since(), [(vec![7, 3], true)]);
     }
 
     #[test]
