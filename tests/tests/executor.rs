@@ -1,7 +1,7 @@
 //! What a session promises about what it computes, when, and from what.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use nn_core::Result;
 use nn_core::backend::simd::Simd;
@@ -10,7 +10,7 @@ use nn_core::exec::{Feed, SessionOptions};
 use nn_core::graph::{DType, Graph, Keep, Node};
 use nn_core::init::Initializer;
 use nn_core::layers::Dense;
-use nn_core::matrix::{InputRef, MatMut, MatRef, Scratch, SparseBytes};
+use nn_core::matrix::{InputRef, MatMut, MatRef, Prepared, Rows, Scratch, SparseBytes, SparseRows};
 use nn_core::metrics::accuracy;
 use nn_core::models::Sequential;
 use nn_core::ops::{Activation, Gemm};
@@ -34,9 +34,15 @@ impl Backend<f64> for Counting {
     }
 }
 
-/// The `simd` backend, and a count of the calls for a layer on rows of bytes.
+/// The `simd` backend, a count of the calls for a layer on rows of bytes, and the first byte of the rows of each call that prepares some.
 #[derive(Debug)]
-struct CountingLayers(Simd, AtomicUsize);
+struct CountingLayers(Simd, AtomicUsize, Mutex<Vec<u8>>);
+
+impl CountingLayers {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Simd::detect(), AtomicUsize::new(0), Mutex::default()))
+    }
+}
 
 impl Backend<f32> for CountingLayers {
     fn describe(&self) -> Description {
@@ -53,6 +59,28 @@ impl Backend<f32> for CountingLayers {
 
     fn mixes_rows(&self, x: &InputRef<'_, f32>, cols: usize) -> bool {
         self.0.mixes_rows(x, cols)
+    }
+
+    fn prepare(
+        &self,
+        x: &SparseRows<'_, f32>,
+        backward: bool,
+        part: (usize, usize),
+        prepared: &mut Prepared,
+        scratch: &mut Scratch<f32>,
+    ) -> bool {
+        self.2.lock().unwrap_or_else(|e| e.into_inner()).push(x.row(0)[0]);
+        self.0.prepare(x, backward, part, prepared, scratch)
+    }
+
+    fn partial_products(
+        &self,
+        x: MatRef<'_, f32>,
+        w: MatRef<'_, f32>,
+        parts: &mut [f32],
+        scratch: &mut Scratch<f32>,
+    ) {
+        self.0.partial_products(x, w, parts, scratch);
     }
 
     fn affine(
@@ -75,7 +103,7 @@ impl Backend<f32> for CountingLayers {
 fn an_image_that_comes_alone_is_left_to_one_thread_and_then_shared_to_find_out_which_is_quicker() -> Result<()>
 {
     const CALLS_OF_EACH_WAY: usize = 64;
-    let backend = Arc::new(CountingLayers(Simd::detect(), AtomicUsize::new(0)));
+    let backend = CountingLayers::new();
     let options = SessionOptions { threads: 2, ..SessionOptions::new(backend.clone()) };
     let hidden = Dense::new(256).activation(Activation::Tanh);
     let mut network = Sequential::new(784).add(hidden).add(Dense::new(10)).build(options)?;
@@ -89,6 +117,30 @@ fn an_image_that_comes_alone_is_left_to_one_thread_and_then_shared_to_find_out_w
     }
     let (alone, shared) = calls.split_at(CALLS_OF_EACH_WAY);
     assert!(alone.iter().all(|&n| n == 1) && shared.iter().all(|&n| n == 2), "{calls:?}");
+    Ok(())
+}
+
+#[test]
+fn rows_that_are_known_to_come_next_are_prepared_during_the_run_before_and_not_again() -> Result<()> {
+    const ROWS: usize = 16;
+    let backend = CountingLayers::new();
+    let options = SessionOptions { threads: 2, ..SessionOptions::new(backend.clone()) };
+    let hidden = Dense::new(256).activation(Activation::Tanh);
+    let mut network = Sequential::new(100).add(hidden).add(Dense::new(10)).build(options)?;
+    // Every byte of batch i is i + 1.
+    let bytes: Vec<u8> = (0..3 * ROWS * 100).map(|at| (at / (ROWS * 100)) as u8 + 1).collect();
+    let data = SparseBytes::new(&bytes, 3 * ROWS, 100, 255.0)?;
+    let order: Vec<u32> = (0..3 * ROWS as u32).collect();
+    let all = InputRef::sparse_bytes(&data).select(Rows::List(&order))?;
+    let mut prepared = Vec::new();
+    for batch in [0, 1, 2, 0] {
+        network.predict_on_batch(all.slice(batch * ROWS, ROWS))?;
+        let mut rows = std::mem::take(&mut *backend.2.lock().unwrap_or_else(|e| e.into_inner()));
+        rows.sort_unstable();
+        rows.dedup();
+        prepared.push(rows);
+    }
+    assert_eq!(prepared, [vec![1, 2], vec![3], vec![], vec![1, 2]]);
     Ok(())
 }
 
