@@ -10,10 +10,11 @@ use nn_core::exec::{Feed, SessionOptions};
 use nn_core::graph::{DType, Graph, Keep, Node};
 use nn_core::init::Initializer;
 use nn_core::layers::Dense;
+use nn_core::losses::Loss;
 use nn_core::matrix::{InputRef, MatMut, MatRef, Prepared, Rows, Scratch, SparseBytes, SparseRows};
 use nn_core::metrics::accuracy;
-use nn_core::models::Sequential;
-use nn_core::ops::{Activation, Gemm};
+use nn_core::models::{Compile, Sequential};
+use nn_core::ops::{Activation, Gemm, Sum};
 use nn_core::optim::Optimizer;
 use nn_tests::engine::{assert_close, fetch, rows, session, session_on};
 use nn_tests::plain::{Matrix, column_means};
@@ -34,31 +35,53 @@ impl Backend<f64> for Counting {
     }
 }
 
-/// The `simd` backend, a count of the calls for a layer on rows of bytes, and the first byte of the rows of each call that prepares some.
+/// The `simd` backend, and the first byte of the rows of each call that multiplies rows of bytes by weights, and of each that prepares some.
 #[derive(Debug)]
-struct CountingLayers(Simd, AtomicUsize, Mutex<Vec<u8>>);
+struct Layers {
+    simd: Simd,
+    multiplied: Mutex<Vec<u8>>,
+    prepared: Mutex<Vec<u8>>,
+}
 
-impl CountingLayers {
+impl Layers {
     fn new() -> Arc<Self> {
-        Arc::new(Self(Simd::detect(), AtomicUsize::new(0), Mutex::default()))
+        Arc::new(Self { simd: Simd::detect(), multiplied: Mutex::default(), prepared: Mutex::default() })
+    }
+
+    fn put_down(list: &Mutex<Vec<u8>>, x: &SparseRows<'_, f32>) {
+        list.lock().unwrap_or_else(|e| e.into_inner()).push(x.row(0)[0]);
+    }
+
+    /// What was put down since the last time, in ascending order.
+    fn since(list: &Mutex<Vec<u8>>) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut *list.lock().unwrap_or_else(|e| e.into_inner()));
+        bytes.sort_unstable();
+        bytes
+    }
+
+    /// Each once.
+    fn each_since(list: &Mutex<Vec<u8>>) -> Vec<u8> {
+        let mut bytes = Self::since(list);
+        bytes.dedup();
+        bytes
     }
 }
 
-impl Backend<f32> for CountingLayers {
+impl Backend<f32> for Layers {
     fn describe(&self) -> Description {
-        Backend::<f32>::describe(&self.0)
+        Backend::<f32>::describe(&self.simd)
     }
 
     fn gemm(&self, gemm: Gemm<'_, f32>, scratch: &mut Scratch<f32>) {
-        self.0.gemm(gemm, scratch);
+        self.simd.gemm(gemm, scratch);
     }
 
     fn block_columns(&self) -> Option<usize> {
-        Backend::<f32>::block_columns(&self.0)
+        Backend::<f32>::block_columns(&self.simd)
     }
 
     fn mixes_rows(&self, x: &InputRef<'_, f32>, cols: usize) -> bool {
-        self.0.mixes_rows(x, cols)
+        self.simd.mixes_rows(x, cols)
     }
 
     fn prepare(
@@ -69,8 +92,8 @@ impl Backend<f32> for CountingLayers {
         prepared: &mut Prepared,
         scratch: &mut Scratch<f32>,
     ) -> bool {
-        self.2.lock().unwrap_or_else(|e| e.into_inner()).push(x.row(0)[0]);
-        self.0.prepare(x, backward, part, prepared, scratch)
+        Self::put_down(&self.prepared, x);
+        self.simd.prepare(x, backward, part, prepared, scratch)
     }
 
     fn partial_products(
@@ -80,7 +103,7 @@ impl Backend<f32> for CountingLayers {
         parts: &mut [f32],
         scratch: &mut Scratch<f32>,
     ) {
-        self.0.partial_products(x, w, parts, scratch);
+        self.simd.partial_products(x, w, parts, scratch);
     }
 
     fn affine(
@@ -92,10 +115,38 @@ impl Backend<f32> for CountingLayers {
         y: MatMut<'_, f32>,
         scratch: &mut Scratch<f32>,
     ) {
-        if let InputRef::SparseBytes(_) = x {
-            self.1.fetch_add(1, Relaxed);
+        if let InputRef::SparseBytes(x) = &x {
+            Self::put_down(&self.multiplied, x);
         }
-        self.0.affine(x, w, bias, f, y, scratch);
+        self.simd.affine(x, w, bias, f, y, scratch);
+    }
+
+    fn accumulate_weights(
+        &self,
+        alpha: f32,
+        x: InputRef<'_, f32>,
+        delta: MatRef<'_, f32>,
+        sum: Sum,
+        dw: MatMut<'_, f32>,
+        scratch: &mut Scratch<f32>,
+    ) {
+        self.simd.accumulate_weights(alpha, x, delta, sum, dw, scratch);
+    }
+
+    fn accumulate_bias(&self, delta: MatRef<'_, f32>, db: &mut [f32]) {
+        self.simd.accumulate_bias(delta, db);
+    }
+
+    fn backpropagate(
+        &self,
+        dy: MatRef<'_, f32>,
+        w: MatRef<'_, f32>,
+        f: Activation,
+        output: MatRef<'_, f32>,
+        delta: MatMut<'_, f32>,
+        scratch: &mut Scratch<f32>,
+    ) {
+        self.simd.backpropagate(dy, w, f, output, delta, scratch);
     }
 }
 
@@ -103,7 +154,7 @@ impl Backend<f32> for CountingLayers {
 fn an_image_that_comes_alone_is_left_to_one_thread_and_then_shared_to_find_out_which_is_quicker() -> Result<()>
 {
     const CALLS_OF_EACH_WAY: usize = 64;
-    let backend = CountingLayers::new();
+    let backend = Layers::new();
     let options = SessionOptions { threads: 2, ..SessionOptions::new(backend.clone()) };
     let hidden = Dense::new(256).activation(Activation::Tanh);
     let mut network = Sequential::new(784).add(hidden).add(Dense::new(10)).build(options)?;
@@ -113,34 +164,58 @@ fn an_image_that_comes_alone_is_left_to_one_thread_and_then_shared_to_find_out_w
     let mut calls = Vec::new();
     for _ in 0..2 * CALLS_OF_EACH_WAY {
         network.predict_on_batch(InputRef::sparse_bytes(&image))?;
-        calls.push(backend.1.swap(0, Relaxed));
+        calls.push(Layers::since(&backend.multiplied).len());
     }
     let (alone, shared) = calls.split_at(CALLS_OF_EACH_WAY);
     assert!(alone.iter().all(|&n| n == 1) && shared.iter().all(|&n| n == 2), "{calls:?}");
     Ok(())
 }
 
+/// Batches of `ROWS` rows, announced all at once: every byte of batch i is i + 1.
+const ROWS: usize = 16;
+
+fn batches(count: usize) -> Result<(SparseBytes<f32>, Vec<u32>)> {
+    let bytes: Vec<u8> = (0..count * ROWS * 100).map(|at| (at / (ROWS * 100)) as u8 + 1).collect();
+    let rows = count * ROWS;
+    Ok((SparseBytes::new(&bytes, rows, 100, 255.0)?, (0..rows as u32).collect()))
+}
+
 #[test]
 fn rows_that_are_known_to_come_next_are_prepared_during_the_run_before_and_not_again() -> Result<()> {
-    const ROWS: usize = 16;
-    let backend = CountingLayers::new();
+    let backend = Layers::new();
     let options = SessionOptions { threads: 2, ..SessionOptions::new(backend.clone()) };
     let hidden = Dense::new(256).activation(Activation::Tanh);
     let mut network = Sequential::new(100).add(hidden).add(Dense::new(10)).build(options)?;
-    // Every byte of batch i is i + 1.
-    let bytes: Vec<u8> = (0..3 * ROWS * 100).map(|at| (at / (ROWS * 100)) as u8 + 1).collect();
-    let data = SparseBytes::new(&bytes, 3 * ROWS, 100, 255.0)?;
-    let order: Vec<u32> = (0..3 * ROWS as u32).collect();
+    let (data, order) = batches(3)?;
     let all = InputRef::sparse_bytes(&data).select(Rows::List(&order))?;
     let mut prepared = Vec::new();
     for batch in [0, 1, 2, 0] {
         network.predict_on_batch(all.slice(batch * ROWS, ROWS))?;
-        let mut rows = std::mem::take(&mut *backend.2.lock().unwrap_or_else(|e| e.into_inner()));
-        rows.sort_unstable();
-        rows.dedup();
-        prepared.push(rows);
+        prepared.push(Layers::each_since(&backend.prepared));
     }
     assert_eq!(prepared, [vec![1, 2], vec![3], vec![], vec![1, 2]]);
+    Ok(())
+}
+
+#[test]
+fn a_step_multiplies_the_rows_that_come_next_by_its_new_weights_once_the_expected_ones_came() -> Result<()> {
+    let backend = Layers::new();
+    let options = SessionOptions { threads: 2, ..SessionOptions::new(backend.clone()) };
+    let model = Sequential::new(100).add(Dense::new(256).activation(Activation::Tanh)).add(Dense::new(10));
+    let compile = Compile::new(Optimizer::sgd(0.1), Loss::SparseCategoricalCrossEntropy);
+    let mut network = model.compile(compile, options)?;
+    let (data, order) = batches(6)?;
+    let all = InputRef::sparse_bytes(&data).select(Rows::List(&order))?;
+    let [mut multiplied, mut prepared] = [const { Vec::new() }; 2];
+    for batch in [0, 1, 2, 3, 4, 5, 1, 4] {
+        network.train_on_batch(all.slice(batch * ROWS, ROWS), &[0; ROWS])?;
+        multiplied.push(Layers::each_since(&backend.multiplied));
+        prepared.push(Layers::each_since(&backend.prepared));
+    }
+    let expected = [vec![1], vec![2, 3], vec![4], vec![5], vec![6], vec![], vec![2], vec![5]];
+    assert_eq!(multiplied, expected, "and after other rows than the expected ones, nothing ahead");
+    let expected = [vec![1, 2], vec![3, 4], vec![5], vec![6], vec![], vec![], vec![2, 3], vec![5, 6]];
+    assert_eq!(prepared, expected);
     Ok(())
 }
 

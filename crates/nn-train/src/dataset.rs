@@ -214,8 +214,8 @@ impl<'a, T: Scalar> Dataset<'a, T> {
     {
         let Room { rows, classes, weights } = room;
         rows.clear();
-        // The next batch may be prepared while this one is learnt from, and asks for the one after it.
-        rows.extend(order.iter().take(3 * len).map(|&row| row + self.first as u32));
+        // While this batch is learnt from, the next one may be multiplied already and the one after it prepared, which asks for the third.
+        rows.extend(order.iter().take(4 * len).map(|&row| row + self.first as u32));
         let (picked, rows, list) = (&order[..len], &rows[..len], Rows::List(rows));
         classes.resize_with(self.targets.len(), Vec::new);
         let mut batch = Batch { inputs: SmallVec::new(), targets: SmallVec::new(), weights: None };

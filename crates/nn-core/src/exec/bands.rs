@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::program::{Instr, Kernel, Operand};
+use super::program::{Extent, Instr, Kernel, Operand};
 
 /// Instructions that run between one fork and its join.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +57,7 @@ fn columns(instr: &Instr) -> Option<usize> {
 
 /// What a thread that has some of a band's columns reads or writes of a matrix: the same columns of it, or the rows of these numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Columns,
     Rows,
 }
@@ -65,6 +65,7 @@ enum Part {
 /// Which part of its input number `i` a thread's share of the instruction reads; `None` where it reads the whole of it.
 fn reads(instr: &Instr, i: usize) -> Option<Part> {
     match (&instr.kernel, i) {
+        (Kernel::Affine { .. }, 1 | 2) => Some(Part::Columns),
         (Kernel::Backpropagate { .. } | Kernel::PartialProducts, 1) => Some(Part::Rows),
         (Kernel::Backpropagate { .. }, 2) | (Kernel::PartialProducts | Kernel::AccumulateRows, _) => {
             Some(Part::Columns)
@@ -72,6 +73,7 @@ fn reads(instr: &Instr, i: usize) -> Option<Part> {
         (Kernel::AccumulateWeights | Kernel::Descend, 0) if is_cut_by_rows(instr) => Some(Part::Columns),
         (Kernel::AccumulateWeights | Kernel::Descend, 1) if !is_cut_by_rows(instr) => Some(Part::Columns),
         (Kernel::Update { .. }, 1) => Some(Part::Columns),
+        (Kernel::Elementwise(pass), i) if i < pass.inputs() => Some(of_each(&instr.ins[i])),
         _ => None,
     }
 }
@@ -80,16 +82,23 @@ fn reads(instr: &Instr, i: usize) -> Option<Part> {
 /// instruction of the band could read.
 fn writes(instr: &Instr) -> Option<Part> {
     match instr.kernel {
-        Kernel::PartialProducts | Kernel::AccumulateRows | Kernel::Update { .. } => None,
+        Kernel::PartialProducts => None,
+        Kernel::Elementwise(_) => Some(of_each(&instr.outs[0])),
         _ if is_cut_by_rows(instr) => Some(Part::Rows),
         _ => Some(Part::Columns),
     }
 }
 
+/// Which part of an array of a pass belongs to some columns, where it has as many numbers for each of all columns: a vector's are columns, a
+/// plain matrix has a row for each.
+pub(super) fn of_each(x: &Operand) -> Part {
+    if x.extent == Extent::Fixed(1) { Part::Columns } else { Part::Rows }
+}
+
 /// Whether a thread may run its share of `after` while another thread still runs its share of `before`, that is, whether none reads what
 /// the other writes. What one of the instructions writes, the other may read, but only the part that the same thread writes. This goes
 /// either way round, since weights that `before` reads may be changed by `after`. And they must not write the same place.
-fn can_follow(before: &Instr, after: &Instr) -> bool {
+pub(super) fn can_follow(before: &Instr, after: &Instr) -> bool {
     let is_out = |instr: &Instr, x: &Operand| instr.outs.iter().any(|out| out.place == x.place);
     let only_own = |reader: &Instr, writer: &Instr| {
         let mut ins = reader.ins.iter().enumerate();
@@ -165,10 +174,22 @@ mod tests {
             instr(Kernel::Descend, &[y, delta2, x], w2),
         ];
         assert_eq!(found(&instrs), [0..1, 1..2, 2..3].map(|instrs| (instrs, Some(512))));
-        // x · W after W was changed: the changed rows are not those of the columns that are computed.
-        let forward = instr(Kernel::Affine { f: TANH, bias: false }, &[y, w2], delta1);
-        let instrs = [forward, instr(Kernel::Descend, &[y, delta2, x], w2)];
+        // Another layer's δ · Wᵀ while W changes: it reads other rows than those of the columns that change.
+        let instrs = [back(delta2, w2, y, delta1), instr(Kernel::Descend, &[y, delta2, x], w2)];
         assert_eq!(found(&instrs), [(0..1, Some(512)), (1..2, Some(512))]);
+    }
+
+    #[test]
+    fn columns_that_a_thread_has_changed_it_may_multiply_but_not_another_one_s() {
+        let (x, delta, y) = (plain(0, 784), blocks(1, 512), blocks(2, 512));
+        let (w, b, rate) = (weights(0, 784, 512, true), weights(1, 1, 512, false), weights(2, 1, 1, false));
+        let forward = |x, w| instr(Kernel::Affine { f: TANH, bias: true }, &[x, w, b], y);
+        let change = instr(Kernel::Descend, &[x, delta, rate], w);
+        assert_eq!(found(&[change, forward(x, w)]), [(0..2, Some(512))]);
+        let deeper = weights(3, 512, 512, true);
+        let change =
+            instr(Kernel::Backpropagate { f: TANH }, &[plain(3, 10), weights(4, 512, 10, false), y], delta);
+        assert_eq!(found(&[change, forward(delta, deeper)]).len(), 2, "the product needs all columns of δ");
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use smallvec::SmallVec;
 
-use super::bands::is_cut_by_rows;
-use super::elementwise::FEW;
+use super::bands::{Part as Cut, is_cut_by_rows, of_each};
+use super::elementwise::{FEW, FEW_READ};
 use super::pool::{Pool, Worker};
 use super::program::{Instr, Kernel, Operand, Place};
 use super::run::view;
@@ -15,12 +15,13 @@ use super::store::{ShardStore, Store, Taken};
 use super::update::update;
 use super::wide::{Variables, multiply_adds};
 use crate::Scalar;
-use crate::matrix::{InputRef, MatMut, MatRef, blocked_len};
-use crate::ops::Sum;
+use crate::backend::reference::fits;
+use crate::matrix::{InputRef, MatMut, MatRef};
+use crate::ops::{PassArgs, Sum};
 
-/// Outputs that a band can have without memory having to be allocated: those of the kernels of the way back through a layer, and what an
-/// optimizer writes beside the weights.
-const FEW_WRITTEN: usize = 8;
+/// Outputs that a band can have without memory having to be allocated: those of the kernels of the way back through a layer, three for each
+/// of three variables that an optimizer changes, and those of the way forward.
+const FEW_WRITTEN: usize = 16;
 
 /// Parts that a band can be cut into without allocating memory.
 const FEW_PARTS: usize = 16;
@@ -29,7 +30,7 @@ const FEW_PARTS: usize = 16;
 enum Piece<'a, T> {
     /// Columns of a matrix in blocks.
     Columns(MatMut<'a, T>),
-    /// Rows of a plain matrix that belong to these columns.
+    /// Rows of a plain matrix that belong to these columns, without gaps between them.
     Rows(MatMut<'a, T>),
     /// The numbers that belong to these columns: as many as the second field says for each block of columns.
     Numbers(&'a mut [T], usize),
@@ -42,7 +43,8 @@ impl<'a, T: Scalar> Piece<'a, T> {
         match instr.kernel {
             Kernel::AccumulateRows => Self::Numbers(elements, block),
             Kernel::PartialProducts => Self::Numbers(elements, store.rows() * instr.ins[1].cols),
-            Kernel::Update { .. } => Self::Numbers(elements, blocked_len(store.extent(out), block)),
+            Kernel::Elementwise(_) if of_each(out) == Cut::Columns => Self::Numbers(elements, block),
+            Kernel::Elementwise(_) => Self::Rows(view(store, out, elements)),
             _ if is_cut_by_rows(instr) => Self::Rows(view(store, out, elements)),
             _ => Self::Columns(view(store, out, elements)),
         }
@@ -73,17 +75,25 @@ impl<'a, T: Scalar> Piece<'a, T> {
         }
     }
 
+    /// All of its numbers, in the order in which they lie in memory.
     fn numbers(&mut self) -> &mut [T] {
         match self {
             Self::Numbers(numbers, _) => numbers,
-            _ => unreachable!("numbers are written as numbers"),
+            Self::Columns(matrix) | Self::Rows(matrix) => matrix.as_mut_slice(),
         }
     }
 
-    fn as_ref(&self) -> MatRef<'_, T> {
+    fn as_matrix(&self) -> MatRef<'_, T> {
         match self {
             Self::Columns(matrix) | Self::Rows(matrix) => matrix.as_ref(),
-            Self::Numbers(..) => unreachable!("what is read in its band is a matrix"),
+            Self::Numbers(..) => unreachable!("numbers are read as numbers"),
+        }
+    }
+
+    fn as_numbers(&self) -> &[T] {
+        match self {
+            Self::Numbers(numbers, _) => numbers,
+            Self::Columns(matrix) | Self::Rows(matrix) => matrix.as_ref().as_slice(),
         }
     }
 }
@@ -106,19 +116,34 @@ struct Sources<'a, 'p, T> {
 
 impl<T: Scalar> Sources<'_, '_, T> {
     /// The thread's piece, if the band writes this value.
-    fn own(&self, operand: &Operand) -> Option<MatRef<'_, T>> {
+    fn own(&self, operand: &Operand) -> Option<&Piece<'_, T>> {
         let mut written = self.written.iter().flat_map(|pieces| pieces.iter());
-        written.find(|(place, _)| *place == operand.place).map(|(_, piece)| piece.as_ref())
+        written.find(|(place, _)| *place == operand.place).map(|(_, piece)| piece)
     }
 
     /// The thread's columns of a matrix.
     fn columns(&self, operand: &Operand) -> MatRef<'_, T> {
-        self.own(operand).unwrap_or_else(|| self.store.matrix(operand).columns(self.first, self.cols))
+        match self.own(operand) {
+            Some(piece) => piece.as_matrix(),
+            None => self.store.matrix(operand).columns(self.first, self.cols),
+        }
     }
 
     /// The rows of a matrix that belong to these columns.
     fn rows(&self, operand: &Operand) -> MatRef<'_, T> {
-        self.own(operand).unwrap_or_else(|| self.store.matrix(operand).row_range(self.first, self.cols))
+        match self.own(operand) {
+            Some(piece) => piece.as_matrix(),
+            None => self.store.matrix(operand).row_range(self.first, self.cols),
+        }
+    }
+
+    /// The numbers that belong to these columns, of an array that has as many for each column.
+    fn numbers(&self, operand: &Operand) -> &[T] {
+        let each = if of_each(operand) == Cut::Columns { 1 } else { operand.cols };
+        match self.own(operand) {
+            Some(piece) => piece.as_numbers(),
+            None => &self.store.floats(operand)[self.first * each..][..self.cols * each],
+        }
     }
 }
 
@@ -189,10 +214,9 @@ fn run<T: Scalar>(
     let scratch = &mut worker.scratch;
     match &instr.kernel {
         Kernel::Affine { f, bias } => {
-            let y = outs[0].1.matrix();
-            let w = store.matrix(&ins[1]).columns(from.first, from.cols);
-            let bias = bias.then(|| &store.floats(&ins[2])[from.first..][..from.cols]);
-            backend.affine(store.input(&ins[0]), w, bias, *f, y, scratch);
+            let bias = bias.then(|| from.numbers(&ins[2]));
+            let (x, w) = (store.input(&ins[0]), from.columns(&ins[1]));
+            backend.affine(x, w, bias, *f, outs[0].1.matrix(), scratch);
         }
         Kernel::PartialProducts => {
             let (x, w) = (from.columns(&ins[0]), from.rows(&ins[1]));
@@ -223,6 +247,14 @@ fn run<T: Scalar>(
             let mut outputs: SmallVec<[&mut [T]; FEW]> =
                 outs.iter_mut().map(|(_, piece)| piece.numbers()).collect();
             update((pass, *gradient), instr, store, (from.first, delta), &mut outputs, worker);
+        }
+        Kernel::Elementwise(pass) => {
+            let (arrays, scalars) = ins.split_at(pass.inputs());
+            let inputs: SmallVec<[&[T]; FEW_READ]> = arrays.iter().map(|x| from.numbers(x)).collect();
+            let scalars: SmallVec<[T; FEW_READ]> = scalars.iter().map(|s| store.floats(s)[0]).collect();
+            let mut outputs: SmallVec<[&mut [T]; FEW]> =
+                outs.iter_mut().map(|(_, piece)| piece.numbers()).collect();
+            backend.pass(fits(PassArgs::new(pass, &inputs, &scalars, &mut outputs)), scratch);
         }
         kernel => unreachable!("no band is cut along columns with {kernel:?}"),
     }

@@ -8,7 +8,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::analysis::{Analysis, When, is_source};
+use super::band_update::update_in_band;
 use super::bands::bands;
+use super::chain::chain;
 use super::fusion::{Form, Fusion};
 use super::memory::share_slots;
 use super::partial::cut_products;
@@ -39,6 +41,12 @@ pub(super) fn lower(
     cut_products(&mut lower.program, &mut lower.slots, single);
     for stage in &mut lower.program.stages {
         stage.bands = bands(&stage.per_shard);
+    }
+    update_in_band(&mut lower.program, |stage| single(stage).is_some());
+    for stage in 0..symbols.len() {
+        if single(stage).is_some() {
+            lower.program.stages[stage].chain = chain(&lower.program, stage);
+        }
     }
     share_slots(&mut lower.program, &lower.slots);
     Ok(lower.program)

@@ -54,9 +54,17 @@ pub(super) fn share_slots(program: &mut Program, slots: &BufferSizes) {
                     }
                 }
             }
+            // What is computed for the next run stays until then.
+            let of_next = stage.chain.iter().flat_map(|chain| chain.of_next());
+            for out in of_next.flat_map(|instr| &instr.outs).filter(|out| out.ints == ints) {
+                if let Place::Slot(i) = out.place {
+                    lives.insert(i, Life { from: 0, to: stage.bands.len(), len: lens[i] });
+                }
+            }
             let (chosen, stage_sizes) = assign(&lives.values().copied().collect::<Vec<_>>());
             let rename: HashMap<usize, usize> = lives.into_keys().zip(chosen).collect();
-            for instr in &mut stage.per_shard {
+            let chained = stage.chain.iter_mut().flat_map(|chain| &mut chain.instrs);
+            for instr in stage.per_shard.iter_mut().chain(chained) {
                 for operand in instr.ins.iter_mut().chain(&mut instr.outs).filter(|o| o.ints == ints) {
                     if let Place::Slot(i) = &mut operand.place {
                         *i = rename[i];

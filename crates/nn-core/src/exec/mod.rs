@@ -16,7 +16,9 @@
 
 mod ahead;
 mod analysis;
+mod band_update;
 mod bands;
+mod chain;
 mod columns;
 mod elementwise;
 mod fusion;

@@ -20,7 +20,7 @@ use super::wide::Wide;
 use crate::Scalar;
 use crate::backend::{Backend, reference::fits};
 use crate::graph::{Symbol, VarId};
-use crate::matrix::{AlignedBuf, MatMut, MatRef};
+use crate::matrix::{AlignedBuf, MatMut, MatRef, SparseRows};
 use crate::ops::Pass;
 
 /// Numbered buffers.
@@ -37,6 +37,10 @@ pub(super) struct With<'a, T> {
     pub(super) pool: &'a Pool<T>,
     /// What random numbers are drawn from.
     pub(super) seed: u64,
+    /// How often variables have been changed before the run.
+    pub(super) version: u64,
+    /// The rows that are likely to come next, with what was made of them, if this run is to multiply them.
+    pub(super) next: Option<SparseRows<'a, T>>,
 }
 
 impl<T> Clone for With<'_, T> {
@@ -72,8 +76,8 @@ pub(super) struct Plan<T> {
     slots: Worker<T>,
     /// What was made of the rows of a shard that all threads work on.
     made: RowsMade,
-    /// What was made of the rows that were likely to come next.
-    made_of_next: RowsMade,
+    /// What was made of the rows that are likely to come next, and of those after them.
+    coming: [RowsMade; 2],
     constants: Vec<AlignedBuf<T>>,
     pub(super) outputs: Vec<FetchBuf<T>>,
     /// Of each stage, whether it pays to share out the work on a single row.
@@ -134,7 +138,7 @@ impl<T: Scalar> Plan<T> {
             once,
             slots: Worker::default(),
             made: RowsMade::default(),
-            made_of_next: RowsMade::default(),
+            coming: Default::default(),
             constants,
             outputs,
         }
@@ -164,18 +168,43 @@ impl<T: Scalar> Plan<T> {
 
     /// Runs the program: computes, then writes the fetches, then lets the assignments take effect.
     pub(super) fn run(&mut self, with: With<'_, T>, vars: &mut [Variable<T>]) {
-        let mut run = |plan: &mut Self| {
+        let mut run = |plan: &mut Self, with: With<'_, T>| {
             plan.compute(with, vars);
             plan.assign(with, vars);
         };
-        let Some(fed) = self.fed(with) else { return run(self) };
-        let mut made_of_next = take(&mut self.made_of_next);
-        self.made.take(&mut made_of_next, &fed.rows);
-        match fed.next() {
-            Some(next) => made_of_next.make_meanwhile(&next, with, || run(self)),
-            None => run(self),
+        let Some(fed) = self.fed(with) else { return run(self, with) };
+        let mut coming = take(&mut self.coming);
+        let came_as_expected = self.made.take(&mut coming, &fed.rows);
+        let [made_next, made_after] = &mut coming;
+        let next = fed.next();
+        let after = next.as_ref().and_then(Fed::next);
+        match next {
+            None => run(self, with),
+            // Whoever took other rows than the next ones may do so again: then no more is lost than what was made of them.
+            Some(next)
+                if came_as_expected
+                    && self.chains(fed.feed)
+                    && (after.is_some() || made_next.is_of(&next)) =>
+            {
+                made_next.make(&next, with);
+                let with = With { next: made_next.rows(&next), ..with };
+                match after {
+                    Some(after) => made_after.make_meanwhile(&after, with, || run(self, with)),
+                    None => run(self, with),
+                }
+                if with.next.is_some() {
+                    made_next.are_multiplied(with.version + 1);
+                }
+            }
+            Some(next) => made_next.make_meanwhile(&next, with, || run(self, with)),
         }
-        self.made_of_next = made_of_next;
+        self.coming = coming;
+    }
+
+    /// Whether a run can multiply the rows of this feed that come next.
+    fn chains(&self, feed: usize) -> bool {
+        let mut chains = self.program.stages.iter().filter_map(|stage| stage.chain.as_ref());
+        chains.any(|chain| chain.feed == feed)
     }
 
     /// The rows of the batch that it pays to prepare, if they are a single shard that several threads work on.

@@ -2,6 +2,7 @@
 //! once. Places are numbers of buffers; no node of the graph appears here but in names for pictures.
 
 use super::bands::Band;
+use super::chain::Chain;
 use crate::graph::{Spread, Symbol, VarId};
 use crate::ops::{Activation, Binary, Comparison, Pass, Trans, Unary};
 
@@ -10,6 +11,8 @@ use crate::ops::{Activation, Binary, Comparison, Pass, Trans, Unary};
 pub(super) enum Place {
     /// The rows fed to placeholder number `.0` of the program.
     Feed(usize),
+    /// The rows that placeholder number `.0` is likely to be fed in the next run.
+    Next(usize),
     /// A variable.
     Var(VarId),
     /// A constant of the program.
@@ -147,6 +150,8 @@ pub(super) struct Stage {
     pub(super) per_shard: Vec<Instr>,
     /// How they run on all threads at once, where each shard does.
     pub(super) bands: Vec<Band>,
+    /// The last band together with the first one of the next run, where that can be.
+    pub(super) chain: Option<Chain>,
     /// The batch axis that the shards cut.
     pub(super) symbol: Option<Symbol>,
 }

@@ -68,18 +68,45 @@ pub(super) struct RowsMade {
     parts: Vec<Prepared>,
     /// Whether there was anything to make.
     any: AtomicBool,
+    /// The version of the variables with which the plan has multiplied these rows ahead, if it has.
+    multiplied: Option<u64>,
 }
 
 /// Parts with their numbers; those of up to 16 threads without allocating memory.
 type Parts<'a> = SmallVec<[(usize, &'a mut Prepared); 16 * PARTS]>;
 
 impl RowsMade {
-    /// Makes it of these rows, unless it was; nothing, where the backend makes nothing of rows.
-    pub(super) fn make<T: Scalar>(&mut self, fed: &Fed<'_, T>, with: With<'_, T>) -> Option<&[Prepared]> {
-        if !(self.of.is(&fed.rows) && (self.backward || !fed.backward)) {
+    /// Whether it was made of these rows, and serves what is fed.
+    pub(super) fn is_of<T: Scalar>(&self, fed: &Fed<'_, T>) -> bool {
+        self.of.is(&fed.rows) && (self.backward || !fed.backward)
+    }
+
+    /// Makes it of these rows, unless it was.
+    pub(super) fn make<T: Scalar>(&mut self, fed: &Fed<'_, T>, with: With<'_, T>) {
+        if !self.is_of(fed) {
             self.each_part(fed, with, |parts, make| with.pool.for_each(parts, &make));
+            self.of.set(&fed.rows);
         }
+    }
+
+    /// What was made; nothing, where the backend makes nothing of rows.
+    pub(super) fn parts(&self) -> Option<&[Prepared]> {
         self.any.load(Ordering::Relaxed).then_some(&self.parts)
+    }
+
+    /// The rows with what was made of them, if anything was.
+    pub(super) fn rows<'a, T: Scalar>(&'a self, fed: &Fed<'a, T>) -> Option<SparseRows<'a, T>> {
+        Some(fed.rows.with_prepared(self.parts()?))
+    }
+
+    /// Notes that the plan's buffers hold the first products of these rows with the variables of this version.
+    pub(super) fn are_multiplied(&mut self, version: u64) {
+        self.multiplied = Some(version);
+    }
+
+    /// Whether they do.
+    pub(super) fn were_multiplied(&self, version: u64) -> bool {
+        self.multiplied == Some(version)
     }
 
     /// Runs `work` while it is made of these rows, for a later [`make`](Self::make).
@@ -101,6 +128,7 @@ impl RowsMade {
         run: impl FnOnce(&mut Parts<'_>, &(dyn Fn(&mut (usize, &mut Prepared), &mut Worker<T>) + Sync)),
     ) {
         self.of.forget();
+        self.multiplied = None;
         // One thread makes it in one part, which the kernels then read as it is.
         let threads = with.pool.threads();
         let count = if threads > 1 { PARTS * threads } else { 1 };
@@ -115,12 +143,16 @@ impl RowsMade {
         });
     }
 
-    /// Takes over what `next` was made of, if it is these rows.
-    pub(super) fn take<T: Scalar>(&mut self, next: &mut Self, rows: &SparseRows<'_, T>) {
-        if next.of.is(rows) {
-            std::mem::swap(self, next);
+    /// Takes over the first of what is `coming` if it is of these rows; what comes after them is the first then. Returns whether it was.
+    pub(super) fn take<T: Scalar>(&mut self, coming: &mut [Self; 2], rows: &SparseRows<'_, T>) -> bool {
+        let came = coming[0].of.is(rows);
+        if came {
+            std::mem::swap(self, &mut coming[0]);
+            coming.swap(0, 1);
+            // What was at hand is not coming.
+            coming[1].of.forget();
         }
-        next.of.forget();
+        came
     }
 }
 
@@ -186,6 +218,10 @@ mod tests {
         }
     }
 
+    fn with<'a>(backend: &'a dyn Backend<f32>, pool: &'a Pool<f32>) -> With<'a, f32> {
+        With { backend, feeds: &[], pool, seed: 0, version: 0, next: None }
+    }
+
     fn set() -> SparseBytes<f32> {
         fits(SparseBytes::new(&[1; 40 * 3], 40, 3, 255.0))
     }
@@ -199,14 +235,17 @@ mod tests {
     #[test]
     fn what_was_made_of_the_rows_that_come_next_is_taken_and_of_others_it_is_made_anew() {
         let (backend, pool) = (Asked::default(), fits(Pool::new(2)));
-        let with = With { backend: &backend, feeds: &[], pool: &pool, seed: 0 };
+        let with = with(&backend, &pool);
         let (ours, theirs, list) = (set(), set(), [7, 3, 9, 1, 4, 2, 8]);
-        let (mut made, mut next) = (RowsMade::default(), RowsMade::default());
+        let (mut made, mut coming) = <(RowsMade, [RowsMade; 2])>::default();
         let mut step = |fed: &Fed<'_, f32>| {
-            made.take(&mut next, &fed.rows);
-            let mut run = || assert_eq!(made.make(fed, with).map(<[_]>::len), Some(2 * PARTS));
+            made.take(&mut coming, &fed.rows);
+            let mut run = || {
+                made.make(fed, with);
+                assert_eq!(made.parts().map(<[_]>::len), Some(2 * PARTS));
+            };
             match fed.next() {
-                Some(coming) => next.make_meanwhile(&coming, with, run),
+                Some(next) => coming[0].make_meanwhile(&next, with, run),
                 None => run(),
             }
             backend.since()
@@ -237,15 +276,43 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_after_the_next_rows_is_next_when_they_have_come() {
+        let (pool, set) = (fits(Pool::new(2)), set());
+        let (backend, at) = (Asked::default(), |first| picked(&set, &[7, 3, 9, 1, 4, 2], first, true));
+        let with = with(&backend, &pool);
+        let (mut made, mut coming) = <(RowsMade, [RowsMade; 2])>::default();
+        coming[0].make(&at(2), with);
+        coming[1].make(&at(4), with);
+        assert!(!made.take(&mut coming, &at(4).rows), "that is not the next one");
+        assert!(made.take(&mut coming, &at(2).rows) && coming[0].is_of(&at(4)));
+        assert!(made.take(&mut coming, &at(4).rows) && made.is_of(&at(4)));
+    }
+
+    #[test]
+    fn products_are_those_of_one_version_until_something_else_is_made() {
+        let (pool, set) = (fits(Pool::new(2)), set());
+        let (backend, at) = (Asked::default(), |first| picked(&set, &[7, 3, 9, 1], first, true));
+        let with = with(&backend, &pool);
+        let mut made = RowsMade::default();
+        made.make(&at(0), with);
+        assert!(!made.were_multiplied(0));
+        made.are_multiplied(5);
+        made.make(&at(0), with);
+        assert!(made.were_multiplied(5) && !made.were_multiplied(6));
+        made.make(&at(2), with);
+        assert!(!made.were_multiplied(5), "other rows");
+    }
+
+    #[test]
     fn what_a_panic_has_left_half_made_is_made_anew() {
         let (backend, pool, set) = (Asked::default(), fits(Pool::new(2)), set());
-        let with = With { backend: &backend, feeds: &[], pool: &pool, seed: 0 };
+        let with = with(&backend, &pool);
         let at = |first| picked(&set, &[7, 3, 9, 1], first, true);
-        let (mut made, mut next) = (RowsMade::default(), RowsMade::default());
-        next.make_meanwhile(&at(0), with, || ());
-        made.take(&mut next, &at(0).rows);
+        let (mut made, mut coming) = <(RowsMade, [RowsMade; 2])>::default();
+        coming[0].make_meanwhile(&at(0), with, || ());
+        assert!(made.take(&mut coming, &at(0).rows));
         backend.1.store(true, Ordering::SeqCst);
-        let outcome = catch_unwind(AssertUnwindSafe(|| made.make(&at(2), with).is_some()));
+        let outcome = catch_unwind(AssertUnwindSafe(|| made.make(&at(2), with)));
         assert!(outcome.is_err());
         backend.1.store(false, Ordering::SeqCst);
         backend.since();
@@ -256,8 +323,10 @@ mod tests {
     #[test]
     fn a_backend_that_makes_nothing_of_rows_is_given_nothing() {
         let pool = fits(Pool::new(2));
-        let with = With { backend: &Naive as &dyn Backend<f32>, feeds: &[], pool: &pool, seed: 0 };
+        let with = with(&Naive, &pool);
         let set = set();
-        assert!(RowsMade::default().make(&picked(&set, &[1, 2, 3], 0, true), with).is_none());
+        let (mut made, fed) = (RowsMade::default(), picked(&set, &[1, 2, 3], 0, true));
+        made.make(&fed, with);
+        assert!(made.parts().is_none() && made.rows(&fed).is_none());
     }
 }

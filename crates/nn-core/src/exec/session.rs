@@ -220,13 +220,20 @@ impl<T: Scalar> Session<T> {
     /// been computed or changed then.
     pub fn run(&mut self, fetches: &[Node], feeds: &[(Node, Feed<'_, T>)]) -> Result<Outputs<'_, T>> {
         let number = self.plan(fetches, feeds)?;
-        let computed = self.ahead.take(number, self.version, feeds);
+        let (version, computed) = (self.version, self.ahead.take(number, self.version, feeds));
         let plan = &mut self.plans[number].1;
         if plan.changes_variables() {
             self.version += 1;
         }
         let values: SmallVec<[Feed<'_, T>; 8]> = feeds.iter().map(|(_, feed)| *feed).collect();
-        let with = With { backend: &*self.backend, feeds: &values, pool: &self.pool, seed: self.seed };
+        let with = With {
+            backend: &*self.backend,
+            feeds: &values,
+            pool: &self.pool,
+            seed: self.seed,
+            version,
+            next: None,
+        };
         if computed {
             plan.assign(with, &mut self.vars);
         } else {
@@ -295,7 +302,14 @@ impl<T: Scalar> Session<T> {
                 return Ok(None);
             }
             let values: SmallVec<[Feed<'_, T>; 8]> = feeds.iter().map(|(_, feed)| *feed).collect();
-            let with = With { backend: &*self.backend, feeds: &values, pool: &self.pool, seed: self.seed };
+            let with = With {
+                backend: &*self.backend,
+                feeds: &values,
+                pool: &self.pool,
+                seed: self.seed,
+                version: self.version,
+                next: None,
+            };
             plan.compute(with, &mut self.vars);
             self.ahead.computed(number, self.version);
         }

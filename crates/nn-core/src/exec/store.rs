@@ -153,6 +153,8 @@ pub(super) struct ShardStore<'a, 'r, T> {
     pub(super) rows: usize,
     /// What was made of the shard's rows of one of the feeds.
     pub(super) prepared: Option<(usize, &'a [Prepared])>,
+    /// The rows that are likely to come next.
+    pub(super) next: Option<InputRef<'a, T>>,
     /// Whether threads share the work on a row that comes alone.
     pub(super) shares_one_row: bool,
 }
@@ -166,7 +168,7 @@ impl<'a, 'r, T> ShardStore<'a, 'r, T> {
         rows: Range<usize>,
     ) -> Self {
         let (first, rows) = (rows.start, rows.len());
-        Self { shared, once, worker, lane, first, rows, prepared: None, shares_one_row: true }
+        Self { shared, once, worker, lane, first, rows, prepared: None, next: None, shares_one_row: true }
     }
 }
 
@@ -199,7 +201,7 @@ impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {
             Place::Once(i) => &self.once.floats[i][window],
             Place::Var(id) => &self.shared.vars[id.index()].data()[window],
             Place::Const(i) => &self.shared.constants[i][window],
-            place @ (Place::Feed(_) | Place::Sum(_)) => misplaced(place),
+            place @ (Place::Feed(_) | Place::Next(_) | Place::Sum(_)) => misplaced(place),
         }
     }
 
@@ -228,6 +230,7 @@ impl<T: Scalar> Store<T> for ShardStore<'_, '_, T> {
                 },
                 _ => misplaced(operand.place),
             },
+            Place::Next(_) => self.next.unwrap_or_else(|| misplaced(operand.place)),
             _ => InputRef::dense(self.matrix(operand)),
         }
     }

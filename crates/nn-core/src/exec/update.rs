@@ -46,40 +46,60 @@ struct Found {
 
 /// The product that forms `sum` in the shards of `stage`, and the only pass that reads it, if they can be one instruction.
 fn find(program: &Program, sum: usize, stage: usize) -> Option<Found> {
-    let (into, place) = (Place::Once(program.sums[sum].into), Place::Sum(sum));
-    let shards = &program.stages[stage].per_shard;
-    let number = shards.iter().position(|instr| instr.outs.iter().any(|out| out.place == place))?;
-    let product = &shards[number];
+    let number = what_forms(program, sum, stage)?;
+    let product = &program.stages[stage].per_shard[number];
     if product.kernel != Kernel::AccumulateWeights {
         return None;
     }
-    let mut readers = program.stages.iter().enumerate().flat_map(|(s, stage)| {
-        let before = stage.before.iter().enumerate().map(move |(i, instr)| (s, Some(i), instr));
-        before.chain(stage.per_shard.iter().map(move |instr| (s, None, instr)))
-    });
-    let mut readers = readers.by_ref().filter(|(_, _, instr)| instr.ins.iter().any(|x| x.place == into));
-    let (pass_stage, Some(pass_number), pass) = readers.next()? else { return None };
-    let kept = program.commits.iter().any(|(_, from)| from.place == into)
-        || program
-            .fetched
-            .iter()
-            .any(|f| matches!(f, Fetched::Once { operand, .. } if operand.place == into));
-    if readers.next().is_some() || kept {
-        return None;
-    }
+    let into = Place::Once(program.sums[sum].into);
+    let at = only_reader(program, into)?;
+    let pass = &program.stages[at.0].before[at.1];
     let update = descent(product, pass, into).or_else(|| pass_in_blocks(product, pass, into))?;
     // A gradient that was reshaped on the way has the variables' elements in another shape.
     let shape = |x: &Operand| (x.extent, x.cols, x.blocked);
     let is_like_sum = |out: &Operand| product.outs.first().map(shape) == Some(shape(out));
-    if !update.outs.iter().all(is_like_sum) {
-        return None;
-    }
+    let fits = update.outs.iter().all(is_like_sum)
+        && can_end_shards(program, stage, at, &update.ins[PRODUCT..], &update.outs);
+    fits.then_some(Found { product: number, pass: at, update })
+}
+
+/// Which instruction of the shards of `stage` forms `sum`.
+pub(super) fn what_forms(program: &Program, sum: usize, stage: usize) -> Option<usize> {
+    let is_sum = |out: &Operand| out.place == Place::Sum(sum);
+    program.stages[stage].per_shard.iter().position(|instr| instr.outs.iter().any(is_sum))
+}
+
+/// The instruction that reads what is at `place`, by its stage and its number among what runs before the shards, if nothing else needs it.
+pub(super) fn only_reader(program: &Program, place: Place) -> Option<(usize, usize)> {
+    let mut readers = program.stages.iter().enumerate().flat_map(|(s, stage)| {
+        let before = stage.before.iter().enumerate().map(move |(i, instr)| (s, Some(i), instr));
+        before.chain(stage.per_shard.iter().map(move |instr| (s, None, instr)))
+    });
+    let mut readers = readers.by_ref().filter(|(_, _, instr)| instr.ins.iter().any(|x| x.place == place));
+    let (stage, Some(number), _) = readers.next()? else { return None };
+    let kept = program.commits.iter().any(|(_, from)| from.place == place)
+        || program
+            .fetched
+            .iter()
+            .any(|f| matches!(f, Fetched::Once { operand, .. } if operand.place == place));
+    (readers.next().is_none() && !kept).then_some((stage, number))
+}
+
+/// Whether the pass at `at`, which reads `ins` beside what the shards of `stage` form, and writes `outs`, can as well be the end of these
+/// shards.
+pub(super) fn can_end_shards(
+    program: &Program,
+    stage: usize,
+    at: (usize, usize),
+    ins: &[Operand],
+    outs: &[Operand],
+) -> bool {
     // The variables change earlier than they would have. So whatever else reads them must run before: in these shards, at whose end the
     // update stands, or before them. (Fetched variables are read before everything.)
     let runs_later = |reads: &dyn Fn(&Instr) -> bool| {
         program.stages.iter().enumerate().skip(stage + 1).any(|(s, later)| {
             let before = later.before.iter().enumerate();
-            let mut before = before.filter(|(i, _)| (s, *i) != (pass_stage, pass_number));
+            let mut before = before.filter(|(i, _)| (s, *i) != at);
             before.any(|(_, instr)| reads(instr)) || later.per_shard.iter().any(reads)
         })
     };
@@ -91,14 +111,11 @@ fn find(program: &Program, sum: usize, stage: usize) -> Option<Found> {
     // The pass runs earlier, too. So what it reads beside the gradient must have the value before the shards run that it has
     // where the pass stands: nothing in between may write it.
     let changes = |x: &Operand| {
-        program.stages[stage + 1..=pass_stage].iter().any(|s| s.before.iter().any(writes(x.place)))
+        program.stages[stage + 1..=at.0].iter().any(|s| s.before.iter().any(writes(x.place)))
             || program.sums.iter().any(|sum| sum.stage >= stage && Place::Once(sum.into) == x.place)
-            || shards.iter().any(writes(x.place))
+            || program.stages[stage].per_shard.iter().any(writes(x.place))
     };
-    if update.outs.iter().any(is_needed) || update.ins[PRODUCT..].iter().any(changes) {
-        return None;
-    }
-    Some(Found { product: number, pass: (pass_stage, pass_number), update })
+    !outs.iter().any(is_needed) && !ins.iter().any(changes)
 }
 
 /// w −= rate · xᵀ · δ as one instruction, if the pass is w ← w − rate · sum and nothing more.

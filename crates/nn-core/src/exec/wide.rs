@@ -8,7 +8,6 @@ use std::mem::take;
 
 use smallvec::SmallVec;
 
-use super::elementwise::FEW;
 use super::lanes::Lane;
 use super::plan::{Buffers, With};
 use super::pool::{Pool, Worker};
@@ -39,6 +38,10 @@ const MIN_INPUTS: usize = 64;
 pub(super) fn shard_rows(rows: usize, preferred: usize) -> usize {
     if rows <= preferred + preferred / 2 { rows.max(preferred) } else { preferred }
 }
+
+/// Variables that a band changes without memory having to be allocated: the weights and the bias of a layer and the weights of the next one, each
+/// with two that an optimizer has for it.
+const FEW_VARIABLES: usize = 9;
 
 /// Rows of a matrix that is written, and the number of the first.
 struct Part<'a, T> {
@@ -90,14 +93,26 @@ impl<T: Scalar> Wide<'_, T> {
         for first in (0..lane.rows).step_by(self.shard_rows.max(1)) {
             let rows = self.shard_rows.min(lane.rows - first);
             let fed = fed(stage, (lane.first + first, rows), with.feeds, block_cols);
-            let prepared = fed.and_then(|fed| Some((fed.feed, self.made.make(&fed, with)?)));
-            for band in &stage.bands {
-                let instrs = &stage.per_shard[band.instrs.clone()];
+            if let Some(fed) = &fed {
+                self.made.make(fed, with);
+            }
+            let chain =
+                stage.chain.as_ref().filter(|chain| fed.as_ref().is_some_and(|fed| fed.feed == chain.feed));
+            let are_multiplied = chain.is_some() && self.made.were_multiplied(with.version);
+            let prepared = fed.and_then(|fed| Some((fed.feed, self.made.parts()?)));
+            let last = stage.bands.len().wrapping_sub(1);
+            for (number, band) in stage.bands.iter().enumerate() {
+                let instrs = match chain {
+                    Some(_) if number == 0 && are_multiplied => continue,
+                    Some(chain) if number == last && with.next.is_some() => &chain.instrs[..],
+                    _ => &stage.per_shard[band.instrs.clone()],
+                };
                 let mut taken = Variables::default();
                 taken.take(instrs, vars);
                 let shared = with.shared(vars, constants, block_cols);
                 let mut store = ShardStore {
                     prepared,
+                    next: with.next.map(InputRef::SparseBytes),
                     shares_one_row: self.shares_one_row,
                     ..ShardStore::new((&shared, once), self.slots, lane, first..first + rows)
                 };
@@ -114,7 +129,7 @@ impl<T: Scalar> Wide<'_, T> {
 /// The variables that a band writes, out of their places until it is done. Filled and emptied where it is: most bands write
 /// none.
 #[derive(Default)]
-pub(super) struct Variables<T>(SmallVec<[(VarId, AlignedBuf<T>); FEW]>);
+pub(super) struct Variables<T>(SmallVec<[(VarId, AlignedBuf<T>); FEW_VARIABLES]>);
 
 impl<T: Scalar> Variables<T> {
     fn take(&mut self, instrs: &[Instr], vars: &mut [Variable<T>]) {
@@ -126,7 +141,7 @@ impl<T: Scalar> Variables<T> {
     }
 
     /// Their elements, in the order in which they are written.
-    pub(super) fn elements(&mut self) -> SmallVec<[&mut [T]; FEW]> {
+    pub(super) fn elements(&mut self) -> SmallVec<[&mut [T]; FEW_VARIABLES]> {
         self.0.iter_mut().map(|(_, buf)| &mut buf[..]).collect()
     }
 
