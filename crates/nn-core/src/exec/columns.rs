@@ -4,6 +4,8 @@
 //! no two threads write the same memory. An instruction that reads what another one of the band writes gets its own thread's piece of it
 //! (which [`bands`](super::bands) has made sure is all that it needs); everything else is read in the store.
 
+use std::mem::take;
+
 use smallvec::SmallVec;
 
 use super::bands::{Part as Cut, is_cut_by_rows, of_each};
@@ -26,6 +28,9 @@ const FEW_WRITTEN: usize = 16;
 /// Parts that a band can be cut into without allocating memory.
 const FEW_PARTS: usize = 16;
 
+/// Pieces of all parts.
+const FEW_PIECES: usize = FEW_PARTS * FEW_WRITTEN;
+
 /// What one thread writes of an output.
 enum Piece<'a, T> {
     /// Columns of a matrix in blocks.
@@ -34,6 +39,12 @@ enum Piece<'a, T> {
     Rows(MatMut<'a, T>),
     /// The numbers that belong to these columns: as many as the second field says for each block of columns.
     Numbers(&'a mut [T], usize),
+}
+
+impl<T> Default for Piece<'_, T> {
+    fn default() -> Self {
+        Self::Numbers(&mut [], 0)
+    }
 }
 
 impl<'a, T: Scalar> Piece<'a, T> {
@@ -99,10 +110,10 @@ impl<'a, T: Scalar> Piece<'a, T> {
 }
 
 /// A thread's part of a band: columns `first .. first + cols`, and its pieces of all outputs, in the order of the instructions.
-struct Part<'a, T> {
+struct Part<'a, 'p, T> {
     first: usize,
     cols: usize,
-    pieces: SmallVec<[(Place, Piece<'a, T>); FEW_WRITTEN]>,
+    pieces: &'a mut [(Place, Piece<'p, T>)],
 }
 
 /// Where an instruction of a band finds what it reads: in the thread's pieces of the other instructions' outputs (`written`: those of
@@ -161,32 +172,33 @@ impl<T: Scalar> Pool<T> {
         let count = self.parts(work).min(blocks).max(1);
         let is_variable = |out: &&Operand| matches!(out.place, Place::Var(_));
         let outs = || instrs.iter().flat_map(|instr| instr.outs.iter().map(move |out| (instr, out)));
-        let mut taken: SmallVec<[Taken<'_, T>; FEW_WRITTEN]> =
-            outs().filter(|(_, out)| !is_variable(out)).map(|(_, out)| Taken::new(store, out)).collect();
+        // Lists are filled where they are: there is more room in them than is quickly moved, beside a band of a single row.
+        let mut taken: SmallVec<[Taken<'_, T>; FEW_WRITTEN]> = SmallVec::new();
+        taken.extend(outs().filter(|(_, out)| !is_variable(out)).map(|(_, out)| Taken::new(store, out)));
         {
             let store = &*store;
             let (mut taken, mut variables) = (taken.iter_mut(), variables.elements().into_iter());
-            let mut rest: SmallVec<[(Place, Piece<'_, T>); FEW_WRITTEN]> = outs()
-                .filter_map(|(instr, out)| {
-                    let elements =
-                        if is_variable(&out) { variables.next()? } else { taken.next()?.elements() };
-                    Some((out.place, Piece::whole(store, instr, out, elements)))
-                })
-                .collect();
-            let mut parts: SmallVec<[Part<'_, T>; FEW_PARTS]> = SmallVec::new();
-            let mut first = 0;
+            let mut rest: SmallVec<[(Place, Piece<'_, T>); FEW_WRITTEN]> = SmallVec::new();
+            rest.extend(outs().filter_map(|(instr, out)| {
+                let elements = if is_variable(&out) { variables.next()? } else { taken.next()?.elements() };
+                Some((out.place, Piece::whole(store, instr, out, elements)))
+            }));
+            // Part by part, each with a piece of every output.
+            let bound = |part: usize| blocks * part / count;
+            let (mut pieces, each): (SmallVec<[_; FEW_PIECES]>, _) = (SmallVec::new(), rest.len());
             for part in 1..count {
-                let end = blocks * part / count;
-                let mut pieces = SmallVec::new();
-                for (place, piece) in std::mem::take(&mut rest) {
-                    let (own, others) = piece.split(end - first, block);
-                    pieces.push((place, own));
-                    rest.push((place, others));
+                for (place, piece) in &mut rest {
+                    let (own, others) = take(piece).split(bound(part) - bound(part - 1), block);
+                    pieces.push((*place, own));
+                    *piece = others;
                 }
-                parts.push(Part { first: first * block, cols: (end - first) * block, pieces });
-                first = end;
             }
-            parts.push(Part { first: first * block, cols: cols - first * block, pieces: rest });
+            pieces.extend(rest.drain(..));
+            let mut parts: SmallVec<[Part<'_, '_, T>; FEW_PARTS]> = SmallVec::new();
+            parts.extend(pieces.chunks_exact_mut(each.max(1)).enumerate().map(|(part, pieces)| {
+                let (first, end) = (bound(part) * block, bound(part + 1) * block);
+                Part { first, cols: end - first, pieces }
+            }));
             self.for_each(&mut parts, &|part, worker| {
                 let mut number = 0;
                 for instr in instrs {
@@ -199,7 +211,7 @@ impl<T: Scalar> Pool<T> {
                 }
             });
         }
-        taken.into_iter().for_each(|taken| taken.give_back(store));
+        taken.drain(..).for_each(|taken| taken.give_back(store));
     }
 }
 
