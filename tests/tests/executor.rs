@@ -197,8 +197,9 @@ fn rows_that_are_known_to_come_next_are_prepared_during_the_run_before_and_not_a
     Ok(())
 }
 
-#[test]
-fn a_step_multiplies_the_rows_that_come_next_by_its_new_weights_once_the_expected_ones_came() -> Result<()> {
+/// Steps on these of six batches, all announced: the batches that each step multiplied by weights, and those that it prepared. After each step,
+/// weights may be `set`.
+fn steps(batches_taken: &[usize], set: bool) -> Result<[Vec<Vec<u8>>; 2]> {
     let backend = Layers::new();
     let options = SessionOptions { threads: 2, ..SessionOptions::new(backend.clone()) };
     let model = Sequential::new(100).add(Dense::new(256).activation(Activation::Tanh)).add(Dense::new(10));
@@ -206,16 +207,34 @@ fn a_step_multiplies_the_rows_that_come_next_by_its_new_weights_once_the_expecte
     let mut network = model.compile(compile, options)?;
     let (data, order) = batches(6)?;
     let all = InputRef::sparse_bytes(&data).select(Rows::List(&order))?;
-    let [mut multiplied, mut prepared] = [const { Vec::new() }; 2];
-    for batch in [0, 1, 2, 3, 4, 5, 1, 4] {
+    let mut found = [const { Vec::new() }; 2];
+    for &batch in batches_taken {
         network.train_on_batch(all.slice(batch * ROWS, ROWS), &[0; ROWS])?;
-        multiplied.push(Layers::each_since(&backend.multiplied));
-        prepared.push(Layers::each_since(&backend.prepared));
+        found[0].push(Layers::each_since(&backend.multiplied));
+        found[1].push(Layers::each_since(&backend.prepared));
+        if set {
+            let weights = network.weights();
+            network.set_weights(&weights)?;
+        }
     }
+    Ok(found)
+}
+
+#[test]
+fn a_step_multiplies_the_rows_that_come_next_by_its_new_weights_once_the_expected_ones_came() -> Result<()> {
+    let [multiplied, prepared] = steps(&[0, 1, 2, 3, 4, 5, 1, 4], false)?;
     let expected = [vec![1], vec![2, 3], vec![4], vec![5], vec![6], vec![], vec![2], vec![5]];
     assert_eq!(multiplied, expected, "and after other rows than the expected ones, nothing ahead");
     let expected = [vec![1, 2], vec![3, 4], vec![5], vec![6], vec![], vec![], vec![2, 3], vec![5, 6]];
     assert_eq!(prepared, expected);
+    Ok(())
+}
+
+#[test]
+fn what_was_multiplied_by_weights_that_were_set_then_is_multiplied_again_and_for_a_while_nothing_ahead()
+-> Result<()> {
+    let [multiplied, _] = steps(&[0, 1, 2, 3, 4, 5], true)?;
+    assert_eq!(multiplied, [vec![1], vec![2, 3], vec![3], vec![4], vec![5], vec![6]]);
     Ok(())
 }
 

@@ -23,6 +23,10 @@ use crate::graph::{Symbol, VarId};
 use crate::matrix::{AlignedBuf, MatMut, MatRef, SparseRows};
 use crate::ops::Pass;
 
+/// Runs without products ahead after some that were in vain: whoever sets a variable before each step, such as a learning rate, has the first
+/// band computed twice in one of 65 steps, and not in every one. (Chosen.)
+const PAUSE: usize = 64;
+
 /// Numbered buffers.
 #[derive(Debug)]
 pub(super) struct Buffers<T> {
@@ -78,6 +82,8 @@ pub(super) struct Plan<T> {
     made: RowsMade,
     /// What was made of the rows that are likely to come next, and of those after them.
     coming: [RowsMade; 2],
+    /// The runs that are still to come before rows are multiplied ahead again, after that was in vain.
+    pause: usize,
     constants: Vec<AlignedBuf<T>>,
     pub(super) outputs: Vec<FetchBuf<T>>,
     /// Of each stage, whether it pays to share out the work on a single row.
@@ -139,6 +145,7 @@ impl<T: Scalar> Plan<T> {
             slots: Worker::default(),
             made: RowsMade::default(),
             coming: Default::default(),
+            pause: 0,
             constants,
             outputs,
         }
@@ -175,6 +182,8 @@ impl<T: Scalar> Plan<T> {
         let Some(fed) = self.fed(with) else { return run(self, with) };
         let mut coming = take(&mut self.coming);
         let came_as_expected = self.made.take(&mut coming, &fed.rows);
+        let in_vain = came_as_expected && self.made.were_multiplied_in_vain(with.version);
+        self.pause = if in_vain { PAUSE } else { self.pause.saturating_sub(1) };
         let [made_next, made_after] = &mut coming;
         let next = fed.next();
         let after = next.as_ref().and_then(Fed::next);
@@ -183,6 +192,7 @@ impl<T: Scalar> Plan<T> {
             // Whoever took other rows than the next ones may do so again: then no more is lost than what was made of them.
             Some(next)
                 if came_as_expected
+                    && self.pause == 0
                     && self.chains(fed.feed)
                     && (after.is_some() || made_next.is_of(&next)) =>
             {

@@ -109,6 +109,11 @@ impl RowsMade {
         self.multiplied == Some(version)
     }
 
+    /// Whether they did, but variables have changed since.
+    pub(super) fn were_multiplied_in_vain(&self, version: u64) -> bool {
+        self.multiplied.is_some_and(|multiplied| multiplied != version)
+    }
+
     /// Runs `work` while it is made of these rows, for a later [`make`](Self::make).
     pub(super) fn make_meanwhile<T: Scalar>(
         &mut self,
@@ -298,9 +303,10 @@ mod tests {
         assert!(!made.were_multiplied(0));
         made.are_multiplied(5);
         made.make(&at(0), with);
-        assert!(made.were_multiplied(5) && !made.were_multiplied(6));
+        assert!(made.were_multiplied(5) && !made.were_multiplied_in_vain(5));
+        assert!(!made.were_multiplied(6) && made.were_multiplied_in_vain(6));
         made.make(&at(2), with);
-        assert!(!made.were_multiplied(5), "other rows");
+        assert!(!made.were_multiplied(5) && !made.were_multiplied_in_vain(6), "other rows");
     }
 
     #[test]
