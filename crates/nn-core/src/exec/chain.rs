@@ -1,6 +1,6 @@
 //! Where a training step ends, the next one begins: the weights that a step changes last are those that the next one multiplies first. So if
 //! it is known which rows come next, a thread that has changed its columns of the weights goes on to multiply those rows by them. The last
-//! band of a step and the first one of the next become one: a step is a single fork and join, and finds the weights in nearer caches.
+//! band of a step and the first one of the next become one: a step is a single fork and join.
 //!
 //! What was multiplied ahead serves if just these rows come, and no variable has changed since
 //! ([`RowsMade`](super::rows_ahead::RowsMade) knows both); else they are multiplied when they come. It is the same bits either way.

@@ -100,11 +100,11 @@ impl<T: Scalar> Wide<'_, T> {
                 stage.chain.as_ref().filter(|chain| fed.as_ref().is_some_and(|fed| fed.feed == chain.feed));
             let are_multiplied = chain.is_some() && self.made.were_multiplied(with.version);
             let prepared = fed.and_then(|fed| Some((fed.feed, self.made.parts()?)));
-            let last = stage.bands.len().wrapping_sub(1);
             for (number, band) in stage.bands.iter().enumerate() {
+                let is_last = number + 1 == stage.bands.len();
                 let instrs = match chain {
                     Some(_) if number == 0 && are_multiplied => continue,
-                    Some(chain) if number == last && with.next.is_some() => &chain.instrs[..],
+                    Some(chain) if is_last && with.next.is_some() => &chain.instrs[..],
                     _ => &stage.per_shard[band.instrs.clone()],
                 };
                 let mut taken = Variables::default();
