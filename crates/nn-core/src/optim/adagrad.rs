@@ -70,8 +70,8 @@ impl Formula for Adagrad {
         let epsilon = g.scalar(self.epsilon);
         let shifted = g.add(new_a, epsilon)?;
         let root = g.sqrt(shifted)?;
-        let scaled = g.mul(at.scale, at.gradient)?;
-        let step = g.div(scaled, root)?;
+        let direction = g.div(at.gradient, root)?;
+        let step = g.mul(at.scale, direction)?;
         g.sub(at.w, step)
     }
 }

@@ -66,8 +66,8 @@ impl Adam {
         let root = g.sqrt(new_v)?;
         let epsilon = g.scalar(self.epsilon);
         let shifted = g.add(root, epsilon)?;
-        let scaled = g.mul(at.scale, new_m)?;
-        let step = g.div(scaled, shifted)?;
+        let direction = g.div(new_m, shifted)?;
+        let step = g.mul(at.scale, direction)?;
         g.sub(from, step)
     }
 }

@@ -99,13 +99,13 @@ impl Formula for RmsProp {
         let epsilon = g.scalar(self.epsilon);
         let shifted = g.add(spread, epsilon)?;
         let root = g.sqrt(shifted)?;
-        let scaled = g.mul(at.scale, at.gradient)?;
-        let mut step = g.div(scaled, root)?;
+        let direction = g.div(at.gradient, root)?;
+        let mut step = g.mul(at.scale, direction)?;
         if self.momentum != 0.0 {
             let m = at.slot("momentum")?;
             let mu = g.scalar(self.momentum);
             let kept = g.mul(mu, m)?;
-            step = g.add(kept, step)?;
+            step = g.add(step, kept)?;
             updates.push(g.assign(m, step)?);
         }
         g.sub(at.w, step)

@@ -122,10 +122,10 @@ impl Number {
     }
 }
 
-/// share · old + (1 − share) · new
+/// share · old + (1 − share) · new, as old + (1 − share) · (new − old)
 pub(super) fn moving_average(g: &mut Graph, share: f64, old: Node, new: Node) -> Result<Node> {
-    let (keep, take) = (g.scalar(share), g.scalar(1.0 - share));
-    let kept = g.mul(keep, old)?;
-    let taken = g.mul(take, new)?;
-    g.add(kept, taken)
+    let rest = g.scalar(1.0 - share);
+    let difference = g.sub(new, old)?;
+    let change = g.mul(rest, difference)?;
+    g.add(old, change)
 }

@@ -31,6 +31,7 @@ impl Vector for F32x8 {
         max(other) = _mm256_max_ps;
         min(other) = _mm256_min_ps;
         mul_add(factor, addend) = _mm256_fmadd_ps;
+        neg_mul_add(factor, addend) = _mm256_fnmadd_ps;
         sqrt() = _mm256_sqrt_ps;
     }
 
@@ -112,6 +113,7 @@ impl Vector for F64x4 {
         max(other) = _mm256_max_pd;
         min(other) = _mm256_min_pd;
         mul_add(factor, addend) = _mm256_fmadd_pd;
+        neg_mul_add(factor, addend) = _mm256_fnmadd_pd;
         sqrt() = _mm256_sqrt_pd;
     }
 

@@ -7,7 +7,7 @@ use super::vector::Vector;
 
 /// Whether this is one of Intel's processors. On these, roots by products pay: the divider takes 11 cycles for sixteen roots and 9 for as many
 /// quotients, in which two units do forty multiply-adds (measured on Emerald Rapids). And all of them start from the same
-/// approximations, whose bits Intel publishes. Zen 4 has one such unit, so that there would be little to gain.
+/// approximations, whose bits Intel publishes. Zen 4 has one such unit, so that there is nothing to gain beside other products.
 static IS_INTEL: LazyLock<bool> = LazyLock::new(|| {
     let vendor = __cpuid(0);
     [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel"
@@ -41,6 +41,7 @@ impl Vector for F32x16 {
         max(other) = _mm512_max_ps;
         min(other) = _mm512_min_ps;
         mul_add(factor, addend) = _mm512_fmadd_ps;
+        neg_mul_add(factor, addend) = _mm512_fnmadd_ps;
         sqrt() = _mm512_sqrt_ps;
         abs() = _mm512_abs_ps;
     }
@@ -158,16 +159,6 @@ impl Vector for F32x16 {
         Self(unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0), no.0, yes.0) })
     }
 
-    /// By one instruction that finds exponents of 0, which only they and zeros have, and one that clears.
-    #[inline(always)]
-    fn without_subnormals(self) -> Self {
-        // SAFETY: `self` exists, so the CPU has the instructions.
-        Self(unsafe {
-            let exponent = _mm512_set1_epi32(0x7f80_0000);
-            _mm512_maskz_mov_ps(_mm512_test_epi32_mask(_mm512_castps_si512(self.0), exponent), self.0)
-        })
-    }
-
     #[inline(always)]
     fn shift_into_exponent(self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.
@@ -241,6 +232,7 @@ impl Vector for F64x8 {
         max(other) = _mm512_max_pd;
         min(other) = _mm512_min_pd;
         mul_add(factor, addend) = _mm512_fmadd_pd;
+        neg_mul_add(factor, addend) = _mm512_fnmadd_pd;
         sqrt() = _mm512_sqrt_pd;
         abs() = _mm512_abs_pd;
     }
@@ -300,16 +292,6 @@ impl Vector for F64x8 {
     fn select_lt(self, other: Self, yes: Self, no: Self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions.
         Self(unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(self.0, other.0), no.0, yes.0) })
-    }
-
-    /// As of `f32`.
-    #[inline(always)]
-    fn without_subnormals(self) -> Self {
-        // SAFETY: `self` exists, so the CPU has the instructions.
-        Self(unsafe {
-            let exponent = _mm512_set1_epi64(0x7ff0_0000_0000_0000);
-            _mm512_maskz_mov_pd(_mm512_test_epi64_mask(_mm512_castpd_si512(self.0), exponent), self.0)
-        })
     }
 
     #[inline(always)]

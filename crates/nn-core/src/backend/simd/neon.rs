@@ -56,6 +56,12 @@ impl Vector for F32x4 {
         Self(unsafe { vfmaq_f32(addend.0, self.0, factor.0) })
     }
 
+    #[inline(always)]
+    fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions. (The addend comes first here.)
+        Self(unsafe { vfmsq_f32(addend.0, self.0, factor.0) })
+    }
+
     // NEON's own maximum is NaN where either is, which is not what the trait asks for.
     #[inline(always)]
     fn max(self, other: Self) -> Self {
@@ -119,6 +125,12 @@ impl Vector for F64x2 {
     fn mul_add(self, factor: Self, addend: Self) -> Self {
         // SAFETY: `self` exists, so the CPU has the instructions. (The addend comes first here.)
         Self(unsafe { vfmaq_f64(addend.0, self.0, factor.0) })
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+        // SAFETY: `self` exists, so the CPU has the instructions. (The addend comes first here.)
+        Self(unsafe { vfmsq_f64(addend.0, self.0, factor.0) })
     }
 
     // NEON's own maximum is NaN where either is, which is not what the trait asks for.

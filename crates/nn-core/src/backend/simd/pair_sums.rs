@@ -64,6 +64,9 @@ pub(super) unsafe trait Target<V: Vector, G: Grid<V>> {
     /// Whether lines whose sums are to begin, but have no entries, are for [`rest`](Self::rest).
     const RESTS: bool = false;
 
+    /// Whether what becomes of sums takes so long that it is done line by line, between the lists of the next pair.
+    const LATE: bool = false;
+
     /// How many lines there are.
     fn lines(&self) -> usize;
 
@@ -89,6 +92,18 @@ pub(super) unsafe trait Target<V: Vector, G: Grid<V>> {
     /// # Safety
     /// The place must be one of this target.
     unsafe fn store(&mut self, on: On<V>, sums: G, to: Self::Place);
+
+    /// What `store` does with one of the two lines, 0 and then 1.
+    ///
+    /// # Safety
+    /// The place must be one of this target.
+    #[inline(always)]
+    unsafe fn store_line(&mut self, on: On<V>, line: usize, sums: G, to: Self::Place) {
+        if line == 1 {
+            // SAFETY: as the caller promises.
+            unsafe { self.store(on, sums, to) }
+        }
+    }
 
     /// What `store` does with sums that are 0.
     ///
@@ -264,21 +279,30 @@ pub(super) fn gather_panel<V: Vector, G: Grid<V>, T: Target<V, G>>(
     );
     assert!((blocks * width).is_multiple_of(part) && panel.height == lists.height(p), "places of the panel");
     for c in (0..blocks * width).step_by(part) {
-        let (rows, mut at) = (panel.rows.as_ptr().wrapping_add(c), stream.as_ptr());
+        let from = Gathered {
+            values: values.as_ptr(),
+            rows: panel.rows.as_ptr().wrapping_add(c),
+            stride: panel.stride,
+            apart: panel.apart,
+        };
+        let mut at = stream.as_ptr();
+        let mut behind = Behind { target: &mut *target, done: None };
         for &head in heads {
             // SAFETY: `on` proves the instructions. The lines are lines of the target (heads name no others), and `part` columns from `c`
             // on are within its blocks; the places are below the height that the lists were made for, which is the panel's, and the
             // stream holds what the heads say, and a byte more.
             unsafe {
-                let place = target.place(head.lines, c);
+                let place = behind.target.place(head.lines, c);
                 let mut sums = G::filled(on.zero());
                 if !fresh {
-                    sums = target.load(on, place);
+                    sums = behind.target.load(on, place);
                 }
-                at = gather::<V, G>(head, at, values.as_ptr(), rows, (panel.stride, panel.apart), &mut sums);
-                target.store(on, sums, place);
+                at = gather(on, head, at, from, &mut sums, &mut behind);
+                behind.store(on, sums, place);
             }
         }
+        // SAFETY: likewise.
+        unsafe { behind.finish(on) };
         for &head in resting {
             // SAFETY: likewise.
             unsafe {
@@ -289,49 +313,173 @@ pub(super) fn gather_panel<V: Vector, G: Grid<V>, T: Target<V, G>>(
     }
 }
 
-/// sums ← sums + Σ value · row, for two sums at once. Returns where the next lists begin.
+/// A target whose last sums may still wait for what becomes of them.
 ///
-/// How a pair begins counts as much as its entries: what is added to it waits for that, and many pairs have but ten entries.
-///
-/// # Safety
-/// As [`gather_panel`] says.
-#[inline(always)]
-unsafe fn gather<V: Vector, G: Grid<V>>(
-    head: Head,
-    lists: *const u8,
-    values: *const V::T,
-    panel: *const V::T,
-    (stride, apart): (usize, usize),
-    sums: &mut G,
-) -> *const u8 {
-    let row = |entry: usize| panel.wrapping_add((entry >> 8 & 0xff) * stride);
-    let mut at = lists;
-    // SAFETY: see above.
-    unsafe {
-        let value = |byte: usize| V::splat(*values.add(byte & 0xff));
-        let end = at.add(3 * head.both as usize);
-        while at != end {
-            let entry = u32::from_le(at.cast::<u32>().read_unaligned()) as usize;
-            let (row, a, b) = (row(entry), value(entry), value(entry >> 16));
-            for s in 0..G::COLS {
-                let w = V::load(row.add(place_of::<V>(s, apart)));
-                sums[0][s] = a.mul_add(w, sums[0][s]);
-                sums[1][s] = b.mul_add(w, sums[1][s]);
-            }
-            at = at.add(3);
+/// A CPU carries out instructions before earlier ones are done, but only so many: on Zen 4, 320 of all kinds, and 160 that write a vector.
+/// Adam's formula for two lines of sums has 200, in which the divider is busy for 128 cycles; so hardly anything of the next pair's products,
+/// which keep the other units busy as long, is done meanwhile. With one line's formula after the entries that both of the next lines have,
+/// and the other's after the rest, both kinds of work are at hand for longer.
+struct Behind<'t, G, T, P> {
+    target: &'t mut T,
+    done: Option<(G, P)>,
+}
+
+impl<G: Copy, T, P: Copy> Behind<'_, G, T, P> {
+    /// What becomes of a line of the sums before these.
+    ///
+    /// # Safety
+    /// Whatever was stored must have a place of the target.
+    #[inline(always)]
+    unsafe fn store_line<V: Vector>(&mut self, on: On<V>, line: usize)
+    where
+        G: Grid<V>,
+        T: Target<V, G, Place = P>,
+    {
+        if let Some((sums, place)) = self.done {
+            // SAFETY: as the caller promises.
+            unsafe { self.target.store_line(on, line, sums, place) }
         }
-        for (of, count) in [(0, head.first), (1, head.second)] {
-            let end = at.add(2 * count as usize);
+    }
+
+    /// Stores sums, now or while the next ones are formed.
+    ///
+    /// # Safety
+    /// The place must be one of the target, and both lines of the sums before these must have been stored.
+    #[inline(always)]
+    unsafe fn store<V: Vector>(&mut self, on: On<V>, sums: G, place: P)
+    where
+        G: Grid<V>,
+        T: Target<V, G, Place = P>,
+    {
+        if T::LATE {
+            self.done = Some((sums, place));
+        } else {
+            // SAFETY: as the caller promises.
+            unsafe { self.target.store(on, sums, place) }
+        }
+    }
+
+    /// Stores what was left for later.
+    ///
+    /// # Safety
+    /// As for [`store_line`](Self::store_line).
+    #[inline(always)]
+    unsafe fn finish<V: Vector>(self, on: On<V>)
+    where
+        G: Grid<V>,
+        T: Target<V, G, Place = P>,
+    {
+        if let Some((sums, place)) = self.done {
+            // SAFETY: as the caller promises.
+            unsafe { self.target.store(on, sums, place) }
+        }
+    }
+}
+
+/// What lists are gathered from.
+#[derive(Clone, Copy)]
+struct Gathered<T> {
+    /// The value of each byte.
+    values: *const T,
+    /// A column of a panel.
+    rows: *const T,
+    /// From one row to the next.
+    stride: usize,
+    /// From one block of columns to the next.
+    apart: usize,
+}
+
+impl<T: Element> Gathered<T> {
+    /// The row and the value of an entry.
+    ///
+    /// # Safety
+    /// As [`gather_panel`] says.
+    #[inline(always)]
+    unsafe fn row_and_value<V: Vector<T = T>>(&self, entry: usize) -> (*const T, V) {
+        // SAFETY: there is a value for every byte.
+        let value = unsafe { V::splat(*self.values.add(entry & 0xff)) };
+        (self.rows.wrapping_add((entry >> 8 & 0xff) * self.stride), value)
+    }
+
+    /// Adds entries that both lines have.
+    ///
+    /// # Safety
+    /// As [`gather_panel`] says.
+    #[inline(always)]
+    unsafe fn add_to_both<V: Vector<T = T>, G: Grid<V>>(
+        &self,
+        mut at: *const u8,
+        end: *const u8,
+        sums: &mut G,
+    ) {
+        // SAFETY: see above.
+        unsafe {
+            while at != end {
+                let entry = u32::from_le(at.cast::<u32>().read_unaligned()) as usize;
+                let ((row, a), b) =
+                    (self.row_and_value::<V>(entry), V::splat(*self.values.add(entry >> 16 & 0xff)));
+                for s in 0..G::COLS {
+                    let w = V::load(row.add(place_of::<V>(s, self.apart)));
+                    sums[0][s] = a.mul_add(w, sums[0][s]);
+                    sums[1][s] = b.mul_add(w, sums[1][s]);
+                }
+                at = at.add(3);
+            }
+        }
+    }
+
+    /// Adds entries that line `of` has alone.
+    ///
+    /// # Safety
+    /// As [`gather_panel`] says.
+    #[inline(always)]
+    unsafe fn add_to_one<V: Vector<T = T>, G: Grid<V>>(
+        &self,
+        mut at: *const u8,
+        end: *const u8,
+        of: usize,
+        sums: &mut G,
+    ) {
+        // SAFETY: see above.
+        unsafe {
             while at != end {
                 let entry = u16::from_le(at.cast::<u16>().read_unaligned()) as usize;
-                let (row, alone) = (row(entry), value(entry));
+                let (row, alone) = self.row_and_value::<V>(entry);
                 for s in 0..G::COLS {
-                    let w = V::load(row.add(place_of::<V>(s, apart)));
+                    let w = V::load(row.add(place_of::<V>(s, self.apart)));
                     sums[of][s] = alone.mul_add(w, sums[of][s]);
                 }
                 at = at.add(2);
             }
         }
     }
-    at
+}
+
+/// sums ← sums + Σ value · row, for two sums at once, and meanwhile what becomes of those before them. Returns where the next lists begin.
+///
+/// How a pair begins counts as much as its entries: what is added to it waits for that, and many pairs have but ten entries.
+///
+/// # Safety
+/// As [`gather_panel`] says.
+#[inline(always)]
+unsafe fn gather<V: Vector, G: Grid<V>, T: Target<V, G>>(
+    on: On<V>,
+    head: Head,
+    lists: *const u8,
+    from: Gathered<V::T>,
+    sums: &mut G,
+    behind: &mut Behind<'_, G, T, T::Place>,
+) -> *const u8 {
+    // SAFETY: see above.
+    unsafe {
+        let first = lists.add(3 * head.both as usize);
+        from.add_to_both(lists, first, sums);
+        behind.store_line(on, 0);
+        let second = first.add(2 * head.first as usize);
+        from.add_to_one(first, second, 0, sums);
+        let end = second.add(2 * head.second as usize);
+        from.add_to_one(second, end, 1, sums);
+        behind.store_line(on, 1);
+        end
+    }
 }

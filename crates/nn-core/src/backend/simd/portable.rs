@@ -104,6 +104,12 @@ impl<T: Element, const L: usize, const M: usize, const N: usize, const S: usize>
         self
     }
 
+    // Likewise.
+    #[inline(always)]
+    fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+        addend.sub(self.mul(factor))
+    }
+
     #[inline(always)]
     fn max(self, other: Self) -> Self {
         self.zip(other, |a, b| if a > b { a } else { b })
