@@ -140,7 +140,7 @@ impl Check for Clearing {
         let mut size = least * T::epsilon();
         while size.is_finite() {
             x.extend((0..8).map(|k| size * (T::one() + T::of(0.1234) * T::of(f64::from(k)))));
-            size = size * two;
+            size *= two;
         }
         x.extend(x.clone().iter().map(|&x| -x));
         let mut y = vec![T::one(); x.len()];
