@@ -122,8 +122,8 @@ impl Vector for F32x16 {
     /// Two steps of Newton's method from 14 bits, the second with the remainder x − g², which is exact; g is then rounded as √x is. (That it
     /// is so was seen for every positive x there is: see the test `roots_by_products_are_roots`.)
     ///
-    /// Roots below 2⁻⁵⁰, of numbers whose remainder may be subnormal, are left to the divider; and so is what comes out as NaN: roots of 0,
-    /// ∞, and of what has none.
+    /// Roots below 2⁻⁵⁰, of numbers whose remainder may be subnormal, are left to the divider, and so is what comes out as NaN: roots of ∞ and of
+    /// what has none. Not that of 0, which is frequent (units whose slope is 0 have no gradient): 1 / √x begins with no more than 2⁵⁰.
     #[inline(always)]
     fn sqrt_by_products(self) -> Self {
         const LEAST: f32 = 1.0 / (1u64 << 50) as f32;
@@ -131,13 +131,17 @@ impl Vector for F32x16 {
         // SAFETY: `self` exists, so the CPU has the instructions.
         let (root, rest) = unsafe {
             let half = _mm512_set1_ps(0.5);
-            let y = _mm512_rsqrt14_ps(x);
+            let y = _mm512_rsqrt14_ps(_mm512_max_ps(x, _mm512_set1_ps(LEAST * LEAST)));
             // √x and 1 / 2√x, each of them times 1 + e; and −e.
             let (g, h) = (_mm512_mul_ps(x, y), _mm512_mul_ps(half, y));
             let less = _mm512_fnmadd_ps(g, h, half);
             let (g, h) = (_mm512_fmadd_ps(g, less, g), _mm512_fmadd_ps(h, less, h));
             let root = _mm512_fmadd_ps(_mm512_fnmadd_ps(g, g, x), h, g);
-            (root, _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(root, _mm512_set1_ps(LEAST)))
+            let mut rest = _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(root, _mm512_set1_ps(LEAST));
+            if rest != 0 {
+                rest &= _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(x, _mm512_setzero_ps());
+            }
+            (root, rest)
         };
         if rest == 0 { Self(root) } else { self.sqrt() }
     }
