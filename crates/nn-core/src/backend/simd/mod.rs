@@ -35,6 +35,7 @@ mod narrow_product;
 mod neon;
 mod on;
 mod pack;
+mod pair_gather;
 mod pair_sums;
 mod pair_update;
 mod pairs;

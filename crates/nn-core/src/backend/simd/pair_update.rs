@@ -2,7 +2,7 @@
 //! the optimizer's formula, and what is written is its results, and never the gradient.
 //!
 //! This hides how long roots and divisions take. The formula of one pair of sums and the products of the next don't depend on each other,
-//! so that the processor works on both at once, if both are near enough in the program (see `Behind` in `pair_sums`); in a pass of its own,
+//! so that the processor works on both at once, if both are near enough in the program (see `Behind` in `pair_gather`); in a pass of its own,
 //! the formula would have nothing to overlap with.
 
 use std::marker::PhantomData;
@@ -13,7 +13,8 @@ use num_traits::Float as _;
 use super::Simd;
 use super::formulas::{Adam, Formula, Lanes, MAX_OUTPUTS, MAX_SCALARS, RmsProp, is};
 use super::lists;
-use super::pair_sums::{Target, gather_panel, panel};
+use super::pair_gather::gather_panel;
+use super::pair_sums::{Target, panel};
 use super::pairs::block_columns;
 use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{MAX_PANEL, MatRef, NO_LINE, Scratch, SparseRows};

@@ -8,7 +8,8 @@
 use super::caches::caches;
 use super::lists::Lists;
 use super::narrow::strips;
-use super::pair_sums::{Activated, Lines, blocks, gather_panel, panel};
+use super::pair_gather::gather_panel;
+use super::pair_sums::{Activated, Lines, blocks, panel};
 use super::vector::{Element, Grid, Kernel, On, Vector};
 use crate::matrix::{MAX_PANEL, MatMut, MatRef, Scratch, SparseRows};
 use crate::ops::{Activation, Sum};
