@@ -195,7 +195,7 @@ impl<T: Scalar> Pool<T> {
             return self.accumulate((rate, Sum::Continue), instr, store, weights, parts);
         }
         let mut out = match instr.kernel {
-            Kernel::Affine { .. } | Kernel::Backpropagate { .. } | Kernel::AccumulateWeights => {
+            Kernel::Affine { .. } | Kernel::Backpropagate { .. } | Kernel::AccumulateWeights if parts > 1 => {
                 Taken::new(store, &instr.outs[0])
             }
             _ => return execute(instr, backend, store),
@@ -243,9 +243,15 @@ impl<T: Scalar> Pool<T> {
         parts: usize,
     ) {
         let (delta, backend) = (store.matrix(&instr.ins[1]), store.shared.backend);
+        let all = store.input(&instr.ins[0]);
+        if parts == 1 {
+            return self.with_worker(|worker| {
+                backend.accumulate_weights(alpha, all, delta, sum, dw, &mut worker.scratch);
+            });
+        }
         // Rows of numbers that lie in one matrix can be cut by their columns, which are rows of dW, and so can bytes that are not paired.
-        let x = match store.input(&instr.ins[0]) {
-            InputRef::Dense(rows) => rows.view().ok_or(InputRef::Dense(rows)),
+        let x = match all {
+            InputRef::Dense(rows) => rows.view().ok_or(all),
             other => Err(other),
         };
         let bytes = match x {

@@ -5,7 +5,7 @@ use super::finish::Finish;
 use super::gemm::{Product, put};
 use super::narrow::MAX_NARROW;
 use super::pack::Source;
-use super::vector::{Element, Kernel, MAX_LANES, On, Vector};
+use super::vector::{Element, Kernel, LINE, MAX_LANES, On, Vector, ask_for_line};
 use crate::matrix::{MatMut, MatRef};
 use crate::ops::Trans;
 
@@ -48,8 +48,9 @@ impl<T: Element> Kernel<T> for Outer<'_, T> {
 /// [`Outer`] in strips of `C` vectors, or one where there are fewer.
 #[inline(always)]
 fn outer_in<T: Element, V: Vector<T = T>, const C: usize>(on: On<V>, product: Product<'_, T>) {
-    let Product { alpha, a, b, mut c, k, .. } = product;
+    let Product { alpha, a, b, mut c, k, later, .. } = product;
     let (m, n) = (c.rows(), c.cols());
+    let mut later = Later::new(later, n.div_ceil(C * V::LANES) * m.div_ceil(ROWS));
     // From the last strip to the first, and from the last row to the first: what a product before this one has read last is in the cache
     // still, and what is written last is what the next product begins with.
     let mut until = n;
@@ -78,9 +79,35 @@ fn outer_in<T: Element, V: Vector<T = T>, const C: usize>(on: On<V>, product: Pr
                 }
                 p += if four { TOGETHER } else { 1 };
             }
+            later.ask();
             end = rows.start;
         }
         until = j;
+    }
+}
+
+/// What A will probably be next time, asked for piece by piece. (Measured on Zen 4, one row of 784 `f32` from memory and 16 columns: of
+/// what it takes to multiply the row and to change the weights, a seventh is saved.)
+struct Later<'a, T> {
+    numbers: &'a [T],
+    piece: usize,
+}
+
+impl<'a, T> Later<'a, T> {
+    /// In so many pieces of whole cache lines.
+    #[inline(always)]
+    fn new(rows: Option<MatRef<'a, T>>, pieces: usize) -> Self {
+        let numbers = rows.and_then(|rows| rows.contiguous()).unwrap_or(&[]);
+        let line = LINE / size_of::<T>();
+        Self { numbers, piece: numbers.len().div_ceil(pieces.max(1)).next_multiple_of(line) }
+    }
+
+    /// Asks for the next piece.
+    #[inline(always)]
+    fn ask(&mut self) {
+        let (now, rest) = self.numbers.split_at(self.piece.min(self.numbers.len()));
+        self.numbers = rest;
+        now.iter().step_by(LINE / size_of::<T>()).for_each(|number| ask_for_line(number));
     }
 }
 

@@ -263,8 +263,15 @@ struct WhatComesLater;
 
 impl Check for WhatComesLater {
     fn check<T: Element>(&self, on: &impl Runner<T>, name: &str, (mr, nr): (usize, usize)) {
-        // More panels of δ than are read in their place, and enough for a last quarter.
-        let (m, n, k) = (5 * mr + 1, 5 * nr, 23);
+        // More panels of δ than are read in their place, and enough for a last quarter; a few rows, and one, which pass by in no panels.
+        for (m, n, k) in [(5 * mr + 1, 5 * nr, 23), (100, 5 * nr, 7), (100, 14, 1)] {
+            self.check_size(on, name, (m, n, k));
+        }
+    }
+}
+
+impl WhatComesLater {
+    fn check_size<T: Element>(&self, on: &impl Runner<T>, name: &str, (m, n, k): (usize, usize, usize)) {
         let (x, delta) = (numbers::<T>(1, 2 * k * m), numbers::<T>(2, k * n));
         let data = fits(MatRef::new(&x, 2 * k, m));
         let product = |later: Option<MatRef<'_, T>>| {
@@ -289,7 +296,8 @@ impl Check for WhatComesLater {
         };
         let alone = product(None);
         for rows in [0, 1, k] {
-            assert!(product(Some(data.row_range(k, rows))) == alone, "{name}: {rows} rows follow");
+            let followed = product(Some(data.row_range(k, rows)));
+            assert!(followed == alone, "{name}: {rows} rows follow {k} of {m}");
         }
     }
 }
