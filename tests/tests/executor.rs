@@ -14,13 +14,13 @@ use nn_core::losses::Loss;
 use nn_core::matrix::{InputRef, MatMut, MatRef, Prepared, Rows, Scratch, SparseBytes, SparseRows};
 use nn_core::metrics::accuracy;
 use nn_core::models::{Compile, Sequential};
-use nn_core::ops::{Activation, Gemm, Sum};
+use nn_core::ops::{Activation, Gemm, Sum, Unary};
 use nn_core::optim::Optimizer;
 use nn_tests::engine::{assert_close, fetch, rows, session, session_on};
 use nn_tests::plain::{Matrix, column_means};
 use nn_tests::random::Rng;
 
-/// The reference kernels, and a count of the matrix products that were asked of them.
+/// The reference kernels, and a count of the matrix products, and of the functions of one argument, that were asked of them.
 #[derive(Debug, Default)]
 struct Counting(AtomicUsize);
 
@@ -32,6 +32,11 @@ impl Backend<f64> for Counting {
     fn gemm(&self, gemm: Gemm<'_, f64>, scratch: &mut Scratch<f64>) {
         self.0.fetch_add(1, Relaxed);
         Naive.gemm(gemm, scratch);
+    }
+
+    fn unary(&self, f: Unary, x: &[f64], y: &mut [f64]) {
+        self.0.fetch_add(1, Relaxed);
+        Naive.unary(f, x, y);
     }
 }
 
@@ -276,6 +281,30 @@ fn what_no_fetch_needs_is_not_demanded_and_not_computed() -> Result<()> {
     );
     let error = products(&[loss], &[x_fed]).unwrap_err().to_string();
     assert!(error.contains("placeholder \"labels\" int [None]"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn what_is_made_of_constants_is_computed_once_for_each_number_of_rows() -> Result<()> {
+    let mut g = Graph::new();
+    let x = g.placeholder("x", &[None, Some(1)])?;
+    let mean = g.reduce_mean(x)?;
+    let slope = g.gradients(mean, &[x])?[0];
+    let sum = g.reduce_sum(slope)?;
+    let two = g.scalar(2.0);
+    let squared = g.exp(two)?;
+    let negated = g.neg(squared)?;
+    let root = g.exp(negated)?;
+
+    let counting = Arc::new(Counting::default());
+    let mut session = session_on(g, counting.clone(), 1)?;
+    let expected = (-2_f64.exp()).exp();
+    for (count, functions) in [(3, 3), (3, 3), (5, 6), (3, 6), (5, 6)] {
+        let values = vec![0.25; count];
+        let out = session.run(&[sum, root], &[(x, rows(&values, 1))])?;
+        assert_close(&format!("{count} rows"), &[out.scalar(0)?, out.scalar(1)?], &[1.0, expected], 1e-15);
+        assert_eq!(counting.0.load(Relaxed), functions, "functions computed, after {count} rows");
+    }
     Ok(())
 }
 

@@ -260,6 +260,8 @@ pub trait Backend<T: Scalar>: fmt::Debug + Send + Sync {
     }
 
     /// outputs ← what the pass makes of each element: all steps on the old values, then the outputs are written.
+    /// (Passes over single numbers are not asked for if their steps are functions that every backend computes alike, as [`Unary::eval`] and
+    /// [`Binary::eval`] do: all but exponentials and activations.)
     fn pass(&self, args: PassArgs<'_, '_, T>, scratch: &mut Scratch<T>) {
         blockwise::pass(self, args, scratch);
     }

@@ -11,6 +11,7 @@ use super::analysis::{Analysis, When, is_source};
 use super::band_update::update_in_band;
 use super::bands::bands;
 use super::chain::chain;
+use super::fixed::take_fixed;
 use super::fusion::{Form, Fusion};
 use super::memory::share_slots;
 use super::partial::cut_products;
@@ -49,6 +50,7 @@ pub(super) fn lower(
         }
     }
     share_slots(&mut lower.program, &lower.slots);
+    take_fixed(&mut lower.program);
     Ok(lower.program)
 }
 

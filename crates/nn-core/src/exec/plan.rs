@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::ahead::{assigns, is_separable};
 use super::elementwise::{self, FEW, FEW_READ};
 use super::lanes::{Lane, add_up, lanes};
+use super::numbers::{are_numbers, evaluate};
 use super::outputs::FetchBuf;
 use super::pool::{Pool, Worker};
 use super::program::{Extent, Fetched, Instr, Kernel, Operand, Place, Program, Stage};
@@ -88,6 +89,8 @@ pub(super) struct Plan<T> {
     pub(super) outputs: Vec<FetchBuf<T>>,
     /// Of each stage, whether it pays to share out the work on a single row.
     trials: Vec<Trial>,
+    /// Whether what is the same in every run has been computed.
+    is_fixed: bool,
     /// Whether what it assigns can wait until everything else was computed.
     separable: bool,
 }
@@ -136,6 +139,7 @@ impl<T: Scalar> Plan<T> {
         let outputs = program.fetched.iter().map(FetchBuf::new).collect();
         Self {
             block_cols: program.block_cols,
+            is_fixed: program.fixed.is_empty(),
             separable: is_separable(&program),
             trials: program.stages.iter().map(|_| Trial::default()).collect(),
             program: Arc::new(program),
@@ -241,6 +245,10 @@ impl<T: Scalar> Plan<T> {
         }
         self.fetch_variables(vars);
         let program = Arc::clone(&self.program);
+        if !self.is_fixed {
+            program.fixed.iter().for_each(|instr| self.run_once(instr, with, vars));
+            self.is_fixed = true;
+        }
         for (number, stage) in program.stages.iter().enumerate() {
             for instr in &stage.before {
                 if !(self.separable && assigns(instr)) {
@@ -266,13 +274,34 @@ impl<T: Scalar> Plan<T> {
 
     fn run_once(&mut self, instr: &Instr, with: With<'_, T>, vars: &mut [Variable<T>]) {
         if let Kernel::Elementwise(pass) = &instr.kernel {
-            return self.run_elementwise(pass, instr, with, vars);
+            return if are_numbers(pass, instr) {
+                self.run_on_numbers(pass, instr, vars)
+            } else {
+                self.run_elementwise(pass, instr, with, vars)
+            };
         }
         let shared = with.shared(vars, &self.constants, self.block_cols);
         with.pool.with_worker(|worker| {
             let mut store = OnceStore { shared: &shared, once: &mut self.once, scratch: &mut worker.scratch };
             execute(instr, shared.backend, &mut store);
         });
+    }
+
+    fn run_on_numbers(&mut self, pass: &Pass, instr: &Instr, vars: &mut [Variable<T>]) {
+        let values = evaluate(pass, instr, |operand| self.number(operand, vars));
+        for (out, value) in instr.outs.iter().zip(values) {
+            self.output(out.place, vars)[0] = value;
+        }
+    }
+
+    /// The first number of a value that exists once.
+    fn number(&self, operand: &Operand, vars: &[Variable<T>]) -> T {
+        match operand.place {
+            Place::Once(i) => self.once.floats[i][0],
+            Place::Var(id) => vars[id.index()].data()[0],
+            Place::Const(i) => self.constants[i][0],
+            place => unreachable!("an elementwise pass reads what exists once, not {place:?}"),
+        }
     }
 
     fn run_elementwise(&mut self, pass: &Pass, instr: &Instr, with: With<'_, T>, vars: &mut [Variable<T>]) {

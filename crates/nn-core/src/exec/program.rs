@@ -170,6 +170,8 @@ pub(super) enum Fetched {
 /// A compiled set of fetches, for given numbers of rows.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Program {
+    /// Runs before the first run, in this order, and is the same in all.
+    pub(super) fixed: Vec<Instr>,
     pub(super) stages: Vec<Stage>,
     pub(super) sums: Vec<SumSpec>,
     /// Lengths of the once buffers, of floats and of ints.

@@ -43,6 +43,15 @@ impl Step {
         }
     }
 
+    /// Whether every backend computes it alike. Exponentials, and what is made of them, they approximate each in its own way.
+    fn is_alike(self) -> bool {
+        let apart = matches!(
+            self,
+            Self::Unary(Unary::Exp | Unary::Activation(_), ..) | Self::Binary(Binary::Slope(_), ..)
+        );
+        !apart
+    }
+
     /// The same operation with other places: each source as `f` says, the result to `into`.
     pub fn renamed(self, f: impl Fn(Source) -> Source, into: usize) -> Self {
         match self {
@@ -75,6 +84,8 @@ pub struct Pass {
     registers: usize,
     steps: Vec<Step>,
     outputs: Vec<Source>,
+    /// Whether every backend computes all steps alike.
+    alike: bool,
     /// Steps and outputs with a register for each step, whose number it has.
     numbered: (Vec<Step>, Vec<Source>),
 }
@@ -118,7 +129,8 @@ impl Pass {
             }
         }
         let numbered = numbered(registers, &steps, &outputs);
-        Ok(Self { inputs, scalars, registers, steps, outputs, numbered })
+        let alike = steps.iter().all(|step| step.is_alike());
+        Ok(Self { inputs, scalars, registers, steps, outputs, alike, numbered })
     }
 
     /// Number of input arrays.
@@ -144,6 +156,11 @@ impl Pass {
     /// What each output array gets when all steps are done.
     pub fn outputs(&self) -> &[Source] {
         &self.outputs
+    }
+
+    /// Whether every backend computes its steps alike, to the bit, as [`Unary::eval`] and [`Binary::eval`] do.
+    pub(crate) fn is_alike(&self) -> bool {
+        self.alike
     }
 
     /// Steps and outputs as they would be if no two steps shared a register: what tells which computation a pass is, however its
