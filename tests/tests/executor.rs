@@ -441,6 +441,21 @@ fn a_variable_that_is_updated_from_others_leaves_them_their_old_values() -> Resu
 }
 
 #[test]
+fn a_variable_that_nothing_reads_is_assigned_as_a_whole() -> Result<()> {
+    let mut g = Graph::new();
+    let x = g.placeholder("x", &[None, Some(3)])?;
+    let w = g.variable("w", &[3], Initializer::Zeros)?;
+    let mean = g.reduce_mean_axis(x, 0)?;
+    let update = g.assign(w, mean)?;
+    for backend in [Arc::new(Naive) as Arc<dyn Backend<f64>>, Arc::new(Simd::detect())] {
+        let mut session = session_on(g.clone(), backend, 2)?;
+        session.run(&[update], &[(x, rows(&[1.0, 2.0, 3.0, 3.0, 4.0, 5.0], 3))])?;
+        assert_eq!(session.run(&[w], &[])?.floats(0)?, [2.0, 3.0, 4.0]);
+    }
+    Ok(())
+}
+
+#[test]
 fn everything_can_be_fetched_as_often_as_one_likes() -> Result<()> {
     let mut g = Graph::new();
     let x = g.placeholder("x", &[None, Some(6)])?;

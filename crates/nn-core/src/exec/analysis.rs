@@ -39,7 +39,7 @@ impl When {
 pub(super) struct Analysis {
     /// For each node of the graph: nothing if it is not needed.
     pub(super) when: Vec<Option<When>>,
-    /// The shapes of needed nodes, with symbols resolved.
+    /// The shapes of all nodes, with symbols resolved: a variable that is assigned, and read by none, is not needed, but it is written.
     pub(super) shapes: Vec<Shape>,
     /// How many needed nodes (and fetches) read each node's value.
     pub(super) uses: Vec<usize>,
@@ -64,7 +64,7 @@ impl Analysis {
         let n = graph.nodes().len();
         let mut this = Self {
             when: vec![None; n],
-            shapes: vec![Shape::scalar(); n],
+            shapes: graph.handles().map(|node| graph.shape(node)).collect(),
             uses: vec![0; n],
             fetched: vec![false; n],
         };
@@ -86,7 +86,6 @@ impl Analysis {
         }
         for index in (0..n).filter(|&i| needed[i]) {
             let node = Node::from_index(index);
-            this.shapes[index] = graph.shape(node);
             this.when[index] = Some(this.place_in_run(graph, node));
         }
         this.postpone(graph);
